@@ -1,0 +1,74 @@
+"""Data sets: every one arrives as an ImageDataset.
+
+load("fashion-mnist", "test").batch(slice(0, 64)) is a float32 tensor (64, 1, 28, 28) in [-1, 1].
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from prodgen.data import fashion_mnist
+from prodgen.data.dataset import DataError, ImageDataset, to_float, to_uint8
+
+__all__ = ["DataError", "DataInfo", "ImageDataset", "describe", "load", "names", "to_float", "to_uint8"]
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What is known of a data set before it is fetched.  images: how many in each split."""
+
+    name: str
+    title: str
+    licence: str
+    source: str
+    image_size: int
+    channels: int
+    images: dict[str, int]
+    class_names: tuple[str, ...]
+
+
+INFO = {
+    fashion_mnist.NAME: DataInfo(
+        name=fashion_mnist.NAME,
+        title="Fashion-MNIST: Zalando's product photos",
+        licence=fashion_mnist.LICENCE,
+        source=fashion_mnist.SOURCE,
+        image_size=28,
+        channels=1,
+        images={"train": 60_000, "test": 10_000},
+        class_names=fashion_mnist.CLASS_NAMES,
+    )
+}
+
+
+def names() -> tuple[str, ...]:
+    """The data sets that `load` knows by name."""
+    return tuple(INFO)
+
+
+def describe(name: str) -> DataInfo:
+    """What is known of a data set.  Raises DataError where the name is none of names()."""
+    if name not in INFO:
+        raise DataError(f"There is no data set {name!r}; known: {', '.join(names())}.")
+    return INFO[name]
+
+
+def load(
+    name_or_path: str | os.PathLike,
+    split: str = "train",
+    *,
+    image_size: int | None = None,
+    channels: int = 3,
+    crop: str = "letterbox",
+) -> ImageDataset:
+    """A data set by name (one of names()).
+
+    image_size: must be left out or 28 for "fashion-mnist".
+    Raises DataError, whose message says what to do.
+    """
+    if name_or_path in INFO:
+        info = INFO[name_or_path]
+        if image_size not in (None, info.image_size):
+            raise DataError(f"{info.name} comes at {info.image_size} pixels only, not {image_size}.")
+        return fashion_mnist.load(split)
+    raise DataError(f"{Path(name_or_path)} is not a data set ({', '.join(names())}).")
