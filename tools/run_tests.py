@@ -1,10 +1,10 @@
-"""Everything `make test` proves, in order. A failure does not hide what comes after it; one line at the end counts all.
+"""Everything `make test` proves, in order. A failure does not hide what comes after it.
 
 1. ruff: rules and formatting.
 2. The unit and maths tests.
 3. First pass over the notebooks: nbmake runs them where they lie, at the smoke preset.
-4. Second pass: the wheel is built and installed by itself, papermill runs the notebooks in empty folders against it
-   (what Colab sees), the book is built from these copies, and the page tests open every page of it.
+4. Second pass: the wheel is built and installed by itself, papermill runs the notebooks in empty folders
+   against it (what Colab sees), the book is built from these copies, and the page tests open every page.
 """
 
 import os
@@ -20,11 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "test"
 SITE = OUT / "site"
-# One thread a process: two PyTorch processes with two threads each are slower on two cores than with one.
 ENVIRONMENT = {
     **os.environ,
     "PRODGEN_PRESET": "smoke",
+    # Two PyTorch processes with two threads each are slower on two cores than with one.
     "OMP_NUM_THREADS": "1",
+    # Where the page tests find the pages.
     "PRODGEN_HTML": str(OUT / "html"),
 }
 
@@ -55,7 +56,10 @@ class Tally:
 
 
 def run(tally: Tally, title: str, *arguments: str | Path, report: Path | None = None) -> bool:
-    """Run Python with `arguments`: one step, which counts only if it fails, or test by test if pytest writes `report`."""
+    """Run Python with `arguments` as one step; returns whether it went well.
+
+    If pytest writes `report`, the tally gets its tests one by one; without, only a failure.
+    """
     print(f"\n== {title}", flush=True)
     start = time.perf_counter()
     ok = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=ENVIRONMENT).returncode == 0
@@ -71,16 +75,13 @@ def run(tally: Tally, title: str, *arguments: str | Path, report: Path | None = 
 def run_pytest(tally: Tally, title: str, *arguments: str) -> bool:
     """Run pytest on two cores and count its tests."""
     report = OUT / f"{title.replace(' ', '-')}.xml"
-    return run(
-        tally, title, "-m", "pytest", "-q", "-n", "2", f"--junitxml={report}", *arguments, report=report
-    )
+    pytest = ("-m", "pytest", "-q", "-n", "2", f"--junitxml={report}")
+    return run(tally, title, *pytest, *arguments, report=report)
 
 
 def build_wheel(tally: Tally) -> bool:
-    """Build the wheel and install it into `SITE`, apart from the environment, as `build_book.py --wheel` needs it."""
-    shutil.rmtree(
-        ROOT / "build", ignore_errors=True
-    )  # setuptools would pack what an earlier build left there
+    """Build the wheel and install it into `SITE`, apart from the environment."""
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would pack what an earlier build left
     pip = ("-m", "pip", "--quiet", "--disable-pip-version-check")
     if not run(tally, "wheel", *pip, "wheel", "--no-deps", "--wheel-dir", OUT / "wheel", ROOT):
         return False

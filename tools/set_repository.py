@@ -1,7 +1,8 @@
 """`make repo URL=…`: write the address of the public repository to every place that needs it.
 
-Its one place is `[project.urls]` in pyproject.toml. The copies are the repository entry of `_config.yml`, the set-up
-cells and Colab links of the chapters, `CITATION.cff` and the README. The address of the published book follows from it.
+Its one place is `[project.urls]` in pyproject.toml. The copies are the repository entry of `_config.yml`, the
+set-up cells and links of the chapters, `CITATION.cff` and the README. The address of the published book
+follows from it.
 """
 
 import re
@@ -12,42 +13,31 @@ from setup_cell import ROOT, repository
 
 # Colab and GitHub Pages, which the book relies on, know repositories on GitHub only.
 ADDRESS = re.compile(
-    r"https://github\.com/(?P<owner>[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)/(?P<name>[\w.-]*\w)", re.ASCII
+    r"https://github\.com/(?P<owner>[a-z0-9-]+)/(?P<name>[\w.-]*\w)", re.ASCII | re.IGNORECASE
 )
 
 
 def normalise(url: str) -> str:
-    """The address in its one spelling, without a final slash or `.git`. ValueError if it is no GitHub repository."""
+    """The address without a final slash or `.git`; ValueError if it is no GitHub repository's."""
     url = url.strip().rstrip("/").removesuffix(".git")
     if not ADDRESS.fullmatch(url):
         raise ValueError(
-            f"{url!r} is not the address of a repository; it looks like https://github.com/OWNER/NAME"
+            f"{url!r} is not the address of a repository; one looks like https://github.com/OWNER/NAME"
         )
     return url
 
 
 def addresses(url: str) -> list[str]:
-    """What follows from the repository's address: itself, its root for Colab links, and the published book's."""
+    """The repository's address, the start of its Colab links, and the address of the published book."""
     owner, name = ADDRESS.fullmatch(url).group("owner", "name")
-    return [
-        url,
-        f"https://colab.research.google.com/github/{owner}/{name}",
-        f"https://{owner.lower()}.github.io/{name}",
-    ]
+    colab = f"https://colab.research.google.com/github/{owner}/{name}"
+    return [url, colab, f"https://{owner.lower()}.github.io/{name}"]
 
 
 def files(root: Path = ROOT) -> list[Path]:
     """Every file that may hold the address."""
-    book = [
-        p for p in (root / "book").rglob("*") if p.suffix in {".ipynb", ".md"} and "_static" not in p.parts
-    ]
-    return [
-        root / "pyproject.toml",
-        root / "CITATION.cff",
-        root / "README.md",
-        root / "_config.yml",
-        *sorted(book),
-    ]
+    top = [root / name for name in ("pyproject.toml", "CITATION.cff", "README.md", "_config.yml")]
+    return [*top, *sorted((root / "book").glob("*.md")), *sorted((root / "book").glob("*.ipynb"))]
 
 
 def replace(url: str, root: Path = ROOT) -> list[Path]:
@@ -70,4 +60,4 @@ if __name__ == "__main__":
         changed = replace(sys.argv[1])
     except ValueError as error:
         sys.exit(f"repo: {error}")
-    print(*(f"wrote {p.relative_to(ROOT)}" for p in changed) if changed else ["nothing to change"], sep="\n")
+    print(*([f"wrote {p.relative_to(ROOT)}" for p in changed] or ["nothing to change"]), sep="\n")

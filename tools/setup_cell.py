@@ -1,7 +1,7 @@
-"""The set-up cell that every notebook starts with, so that it runs on Colab, where there is only the notebook.
+"""The set-up cell of every notebook: on Colab, where there is only the notebook, it installs the package.
 
-`python tools/setup_cell.py` writes it into every notebook of the book: into the cell tagged `setup`, or as a new second
-cell where a notebook has none yet. A test holds the notebooks equal to it.
+`python tools/setup_cell.py` writes it into every notebook of the book: into the cell tagged `setup`, or as a
+new second cell where a notebook has none yet. A test holds the notebooks equal to it.
 """
 
 import tomllib
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TAGS = ["setup", "hide-input"]
 
 TEMPLATE = """\
-# Colab has only this notebook, so the package is installed from the book's repository. Elsewhere nothing happens.
+# On Colab this installs the package from the book's repository; where prodgen is installed, nothing happens.
 import importlib.util
 import subprocess
 import sys
@@ -22,9 +22,9 @@ REPOSITORY = "{url}"
 if importlib.util.find_spec("prodgen") is None:
     if REPOSITORY.endswith("/OWNER/REPOSITORY"):
         raise RuntimeError(
-            "The address of the book's public repository is not set, so prodgen cannot be installed from there. "
-            "Maintainers set it with `make repo URL=https://github.com/…`; "
-            "until then install the package from a checkout: `pip install PATH_OF_THE_CHECKOUT`."
+            "The address of the book's public repository is not set, so prodgen cannot be installed from it. "
+            "A maintainer sets it with `make repo URL=https://github.com/…`; until then, install the package "
+            "from a checkout: `pip install PATH_OF_THE_CHECKOUT`."
         )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"git+{{REPOSITORY}}"], check=True)
     importlib.invalidate_caches()"""
