@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from prodgen.data import fashion_mnist
+from prodgen.data import fashion_mnist, folder
 from prodgen.data.dataset import DataError, ImageDataset, to_float, to_uint8
 
 __all__ = ["DataError", "DataInfo", "ImageDataset", "describe", "load", "names", "to_float", "to_uint8"]
@@ -61,9 +61,11 @@ def load(
     channels: int = 3,
     crop: str = "letterbox",
 ) -> ImageDataset:
-    """A data set by name (one of names()).
+    """A data set by name (one of names()), or the images of a folder.
 
-    image_size: must be left out or 28 for "fashion-mnist".
+    split: "train" or "test"; a folder has "all" too.
+    image_size: 28, 32 or 64 for a folder; Fashion-MNIST has 28 and needs none.
+    channels, crop: for a folder.  1 or 3; "letterbox" (the whole image on white) or "centre" (its middle).
     Raises DataError, whose message says what to do.
     """
     if name_or_path in INFO:
@@ -71,4 +73,7 @@ def load(
         if image_size not in (None, info.image_size):
             raise DataError(f"{info.name} comes at {info.image_size} pixels only, not {image_size}.")
         return fashion_mnist.load(split)
-    raise DataError(f"{Path(name_or_path)} is not a data set ({', '.join(names())}).")
+    path = os.path.expanduser(name_or_path)
+    if not os.path.exists(path):
+        raise DataError(f"{str(name_or_path)!r} is neither a data set ({', '.join(names())}) nor a folder.")
+    return folder.load(Path(path), split, image_size, channels, crop)

@@ -1,8 +1,8 @@
 """Fashion-MNIST: Zalando's product photos, 28x28 grey, 60,000 to train and 10,000 to test (Xiao et al. 2017).
 
-The cache holds the four published files decompressed: a short header, then one byte a pixel or a label.  So one
-pinned SHA-256 a file serves twice: for what is fetched (upstream's and Debian's .gz differ in their gzip
-headers, not in their contents) and for the cached file that is memory-mapped.
+The cache holds the four published files decompressed: a short header, then one byte a pixel or a label.
+So one pinned SHA-256 a file serves twice: for what is fetched (upstream's and Debian's .gz differ in their
+gzip headers, not in their contents) and for the cached file that is memory-mapped.
 """
 
 import gzip
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,10 @@ NAME = "fashion-mnist"
 LICENCE = "MIT"
 SOURCE = "https://github.com/zalandoresearch/fashion-mnist"
 CLASS_NAMES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
-IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
-LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+PREFIX = {"train": "train", "test": "t10k"}  # of the published files of a split
 SHA256 = {  # of the decompressed files
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -36,26 +36,26 @@ SHA256 = {  # of the decompressed files
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 PACKAGE = "dataset-fashion-mnist"
-NETWORK_TIMEOUT = 10  # seconds without an answer after which a mirror counts as out of reach
+NETWORK_TIMEOUT = 10  # seconds without an answer after which a server counts as out of reach
 
 
 def load(split: str) -> ImageDataset:
-    """Split "train" (60,000) or "test" (10,000), memory-mapped from the cache, filled first if need be.
+    """Split "train" (60,000) or "test" (10,000), memory-mapped from the cache, which is filled if need be.
 
     Raises DataError where the data can be had in no way; its message names every way.
     """
-    if split not in IMAGES:
-        raise DataError(f"{NAME} has no split {split!r}; it has: {', '.join(IMAGES)}.")
+    if split not in PREFIX:
+        raise DataError(f"{NAME} has no split {split!r}; it has: {', '.join(PREFIX)}.")
     folder = cache_dir() / NAME
-    wanted = [folder / IMAGES[split], folder / LABELS[split]]
-    if not all(map(_is_sound, wanted)):
+    files = [folder / f"{PREFIX[split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
+    if not all(map(_is_sound, files)):
         _fill_cache(folder)
-    images, labels = (np.memmap(path, dtype=np.uint8, mode="c") for path in wanted)
+    images, labels = (torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="c")) for file in files)
     return ImageDataset(
         name=NAME,
         split=split,
-        images=torch.from_numpy(images[16:]).view(-1, 1, 28, 28),  # 16 and 8: the headers
-        labels=torch.from_numpy(labels[8:]).to(torch.int64),
+        images=images[16:].view(-1, 1, 28, 28),  # 16 and 8 bytes: the headers
+        labels=labels[8:].to(torch.int64),
         class_names=CLASS_NAMES,
         licence=LICENCE,
         source=SOURCE,
@@ -75,9 +75,8 @@ def _fill_cache(folder: Path) -> None:
     failures = []
     for title, source in SOURCES:
         try:
-            contents = {name: _checked(name, archive) for name, archive in source()}
-            if missing := SHA256.keys() - contents.keys():
-                raise DataError(f"has no {min(missing)}.gz")
+            archives = source()
+            contents = {name: _checked(name, archives[name]) for name in SHA256}
         except Exception as error:  # whatever is wrong with one source, the next may do
             failures.append(f"  {title}: {' '.join(str(error).split()) or type(error).__name__}")
             continue
@@ -86,102 +85,94 @@ def _fill_cache(folder: Path) -> None:
                 file.write(content)
         return
     raise DataError(
-        "Fashion-MNIST cannot be found. Do one of these: connect this machine to a network; or set PRODGEN_DATA "
-        f"to a folder with the files {', '.join(f'{name}.gz' for name in SHA256)}; or, on Debian or Ubuntu, "
-        f"install the package {PACKAGE}. What was tried:\n" + "\n".join(failures)
+        "Fashion-MNIST cannot be found. Do one of these: connect this machine to a network; or set "
+        f"PRODGEN_DATA to a folder with the files {', '.join(f'{name}.gz' for name in SHA256)}; or, on "
+        f"Debian or Ubuntu, install the package {PACKAGE}. What was tried:\n" + "\n".join(failures)
     )
 
 
 def _checked(name: str, archive: bytes) -> bytes:
     content = gzip.decompress(archive)
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise DataError(f"{name}.gz is not the published file (wrong SHA-256)")
+        raise DataError(f"{name}.gz is not the published file (its SHA-256 is another)")
     return content
 
 
-# Each source yields (name, bytes of NAME.gz), or raises what keeps it from doing so.
+# Each source returns {name: bytes of NAME.gz}, or raises what keeps it from doing so.
 
 
-def _from_prodgen_data() -> Iterator[tuple[str, bytes]]:
-    chosen = os.environ.get("PRODGEN_DATA")
-    if not chosen:
+def _from_prodgen_data() -> dict[str, bytes]:
+    if not os.environ.get("PRODGEN_DATA"):
         raise DataError("not set")
-    root = Path(chosen).expanduser()
+    root = Path(os.environ["PRODGEN_DATA"]).expanduser()
     for folder in (root, root / NAME, root / "FashionMNIST" / "raw"):
-        if any((folder / f"{name}.gz").exists() for name in SHA256):
-            return _from_folder(folder)
-    raise DataError(f"{root} holds no {min(SHA256)}.gz, nor do fashion-mnist/ and FashionMNIST/raw/ in it")
+        if all((folder / f"{name}.gz").exists() for name in SHA256):
+            return {name: (folder / f"{name}.gz").read_bytes() for name in SHA256}
+    raise DataError(f"the four files are not in {root}, nor in fashion-mnist/ or FashionMNIST/raw/ in it")
 
 
-def _from_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
-    return ((name, (folder / f"{name}.gz").read_bytes()) for name in SHA256)
-
-
-def _from_installed_package() -> Iterator[tuple[str, bytes]]:
+def _from_installed_package() -> dict[str, bytes]:
     listing = _run("dpkg", "-L", PACKAGE).splitlines()
-    archives = [Path(line) for line in listing if line.endswith("-ubyte.gz")]
-    return ((path.stem, path.read_bytes()) for path in archives)
+    return _read_archives(Path(line) for line in listing if line.endswith("-ubyte.gz"))
 
 
-def _from_torchvision_mirrors() -> Iterator[tuple[str, bytes]]:
-    from torchvision.datasets import FashionMNIST  # slow to import, and needed only here
+def _from_torchvision_mirrors() -> dict[str, bytes]:
+    # torchvision's own downloader has no timeout and draws progress bars, so only its list is used.
+    from torchvision.datasets import FashionMNIST  # here, because it takes seconds to import
 
     _say("downloading 30 MB")
-    for name in SHA256:
-        yield name, _download([f"{mirror}{name}.gz" for mirror in FashionMNIST.mirrors])
-
-
-def _download(addresses: list[str]) -> bytes:
-    for i, address in enumerate(addresses):
+    failure = None
+    for mirror in FashionMNIST.mirrors:
         try:
-            with urllib.request.urlopen(address, timeout=NETWORK_TIMEOUT) as answer:
-                return answer.read()
-        except OSError:
-            if i == len(addresses) - 1:
-                raise
-    raise DataError("torchvision lists no mirror")
+            return {name: _download(f"{mirror}{name}.gz") for name in SHA256}
+        except OSError as error:
+            failure = error
+    raise DataError(f"no answer ({failure})")
 
 
-def _from_debian() -> Iterator[tuple[str, bytes]]:
+def _download(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=NETWORK_TIMEOUT) as answer:
+        return answer.read()
+
+
+def _from_debian() -> dict[str, bytes]:
     """Debian's package, fetched and unpacked without root; with package lists of its own where need be."""
-    with tempfile.TemporaryDirectory(prefix="prodgen-") as name:
-        folder = Path(name)
-        options = ["-q", "-o", "APT::Sandbox::User=root", "-o", f"Acquire::http::Timeout={NETWORK_TIMEOUT}"]
-        _say("asking the package manager for 30 MB")
+    apt = ["apt-get", "-q", "-oAPT::Sandbox::User=root", f"-oAcquire::http::Timeout={NETWORK_TIMEOUT}"]
+    with tempfile.TemporaryDirectory(prefix="prodgen-") as folder:
+        _say("downloading 30 MB with apt-get")
         try:
-            _run("apt-get", *options, "download", PACKAGE, cwd=folder)
-        except DataError:
-            (folder / "lists" / "partial").mkdir(parents=True)
-            (folder / "cache" / "archives" / "partial").mkdir(parents=True)
-            options += ["-o", f"Dir::State::Lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
-            options += ["-o", "Acquire::Languages=none"]
-            _say("fetching the package lists first")
+            _run(*apt, "download", PACKAGE, cwd=folder)
+        except DataError:  # the machine has no package lists, or old ones
+            apt += [f"-oDir::State::Lists={folder}/lists", f"-oDir::Cache={folder}/cache"]
             try:
-                _run("apt-get", *options, "update", cwd=folder)
+                _run(*apt, "update", cwd=folder)
             except DataError:
                 pass  # one dead repository of several, or a hook that wants root: the download will tell
-            _run("apt-get", *options, "download", PACKAGE, cwd=folder)
-        package = next(folder.glob("*.deb"))
-        _run("dpkg-deb", "-x", str(package), str(folder / "unpacked"))
-        yield from ((path.stem, path.read_bytes()) for path in (folder / "unpacked").rglob("*-ubyte.gz"))
+            _run(*apt, "download", PACKAGE, cwd=folder)
+        (package,) = Path(folder).glob("*.deb")
+        _run("dpkg-deb", "-x", str(package), f"{folder}/unpacked")
+        return _read_archives(Path(folder, "unpacked").rglob("*-ubyte.gz"))
 
 
-def _run(*command: str, cwd: Path | None = None) -> str:
+def _read_archives(paths: Iterable[Path]) -> dict[str, bytes]:
+    return {path.stem: path.read_bytes() for path in paths}
+
+
+def _run(*command: str, cwd: str | None = None) -> str:
     """Standard output of a program; DataError with its last words where it fails."""
-    done = subprocess.run(
-        command, cwd=cwd, env={**os.environ, "LC_ALL": "C"}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, errors="replace", timeout=300,
-    )  # fmt: skip
+    settings = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "errors": "replace"}
+    environment = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, cwd=cwd, env=environment, timeout=300, **settings)
     if done.returncode:
         raise DataError(done.stderr.strip()[-300:] or f"{command[0]}: exit status {done.returncode}")
     return done.stdout
 
 
 def _say(what: str) -> None:
-    print(f"fashion-mnist: {what}", file=sys.stderr, flush=True)
+    print(f"{NAME}: {what}", file=sys.stderr, flush=True)
 
 
-SOURCES: tuple[tuple[str, Callable[[], Iterator[tuple[str, bytes]]]], ...] = (
+SOURCES = (
     ("$PRODGEN_DATA", _from_prodgen_data),
     (f"installed package {PACKAGE}", _from_installed_package),
     ("torchvision's mirrors", _from_torchvision_mirrors),
