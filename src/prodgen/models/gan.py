@@ -1,0 +1,116 @@
+"""The generator and the discriminator: plain convolutional networks, mirror images of one another."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+# image_size -> (resolution of the smallest feature map, number of doublings from there)
+STAGES = {28: (7, 2), 32: (8, 2), 64: (4, 4)}
+
+
+def stages(image_size: int) -> tuple[int, int]:
+    """Smallest resolution and number of doublings for an image size; ValueError for a size we do not build."""
+    if image_size not in STAGES:
+        raise ValueError(f"image_size is {image_size}; the networks are built for {sorted(STAGES)}")
+    return STAGES[image_size]
+
+
+class Generator(nn.Module):
+    """Noise, and a class if there are any, to images.
+
+    A linear layer paints a small feature map; each stage doubles its resolution and halves its channels (a DCGAN
+    stack, Radford et al., 2016, at a laptop's width). With `num_classes` > 0 a learned embedding of the label is
+    concatenated to z.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 28,
+        channels: int = 1,
+        latent_dim: int = 64,
+        width: int = 32,
+        num_classes: int = 0,
+    ):
+        super().__init__()
+        self.config = dict(
+            image_size=image_size,
+            channels=channels,
+            latent_dim=latent_dim,
+            width=width,
+            num_classes=num_classes,
+        )
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.resolution, doublings = stages(image_size)
+        features = width * 2 ** (doublings - 1)
+        if num_classes:
+            self.embedding = nn.Embedding(num_classes, latent_dim)
+        self.stem = nn.Linear(
+            latent_dim * (2 if num_classes else 1), features * self.resolution**2, bias=False
+        )
+        layers = [nn.BatchNorm2d(features), nn.ReLU()]
+        for _ in range(doublings - 1):
+            layers += [
+                nn.ConvTranspose2d(features, features // 2, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(features // 2),
+                nn.ReLU(),
+            ]
+            features //= 2
+        layers += [nn.ConvTranspose2d(features, channels, 4, stride=2, padding=1), nn.Tanh()]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """z (N, latent_dim) and, if the model has classes, labels int64 (N,) -> images (N, C, H, W) in [-1, 1]."""
+        if self.num_classes:
+            z = torch.cat([z, self.embedding(labels)], dim=1)
+        # Read as (N, H, W, C) and permuted, the feature map is in channels-last layout without a copy.
+        maps = self.stem(z).view(len(z), self.resolution, self.resolution, -1).permute(0, 3, 1, 2)
+        return self.body(maps)
+
+
+class Discriminator(nn.Module):
+    """Images, and a class if there are any, to logits: how much more real than not.
+
+    No normalisation: a penalty on the gradient of one image's logit needs a network that looks at one image at a
+    time. With `num_classes` > 0 the label enters by projection (Miyato and Koyama, 2018).
+    """
+
+    def __init__(
+        self,
+        image_size: int = 28,
+        channels: int = 1,
+        width: int = 32,
+        num_classes: int = 0,
+        num_features: int = 128,
+    ):
+        super().__init__()
+        self.config = dict(
+            image_size=image_size,
+            channels=channels,
+            width=width,
+            num_classes=num_classes,
+            num_features=num_features,
+        )
+        self.num_classes = num_classes
+        resolution, halvings = stages(image_size)
+        layers, features = [], channels
+        for stage in range(halvings):
+            layers += [
+                nn.Conv2d(features, width * 2**stage, 4, stride=2, padding=1),
+                nn.LeakyReLU(0.2),
+            ]
+            features = width * 2**stage
+        self.body = nn.Sequential(*layers)
+        self.features = nn.Sequential(nn.Linear(features * resolution**2, num_features), nn.LeakyReLU(0.2))
+        self.head = nn.Linear(num_features, 1)
+        if num_classes:
+            self.embedding = nn.Embedding(num_classes, num_features)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] and, if the model has classes, labels int64 (N,) -> logits (N,)."""
+        maps = self.body(x)
+        h = self.features(maps.permute(0, 2, 3, 1).flatten(1))  # no copy in channels-last layout
+        logits = self.head(h).squeeze(1)
+        if self.num_classes:
+            logits = logits + (h * self.embedding(labels)).sum(dim=1) / math.sqrt(h.shape[1])
+        return logits.float()

@@ -1,0 +1,93 @@
+"""How much compute a run may spend, and the one recipe that every run uses.
+
+A *preset* sets the budget; a *recipe* sets everything else. Chapters, command line, benchmarks and shipped
+weights all read them from here, so a number is changed in one place.
+"""
+
+import os
+from dataclasses import dataclass
+
+PRESETS = ("smoke", "quick", "full", "study")
+
+# Images shown to the model, by kind of model and preset.
+_BUDGETS = {
+    "gan": {"smoke": 512, "quick": 120_000, "full": 1_200_000, "study": 6_000_000},
+    "vae": {"smoke": 512, "quick": 120_000, "full": 1_200_000, "study": 6_000_000},
+    "classifier": {"smoke": 512, "quick": 60_000, "full": 600_000, "study": 900_000},
+}
+
+
+def resolve(preset: str = "auto") -> str:
+    """The preset to use: "smoke", "quick", "full" or "study".
+
+    "auto" is `$PRODGEN_PRESET` if that is set, else "full" on a GPU and "quick" on a CPU. It never chooses
+    "study", the many-seed run behind recorded results, by itself.
+
+    Raises ValueError for an unknown name, wherever it came from, and lists the known ones.
+    """
+    origin = "preset"
+    if preset == "auto":
+        origin, preset = "$PRODGEN_PRESET", os.environ.get("PRODGEN_PRESET", "auto")
+    if preset == "auto":
+        import torch
+
+        return "full" if torch.cuda.is_available() else "quick"
+    if preset not in PRESETS:
+        raise ValueError(f"{origin} is {preset!r}; choose one of: auto, {', '.join(PRESETS)}")
+    return preset
+
+
+def budget(kind: str, preset: str = "auto") -> int:
+    """Images that a model of this kind ("gan", "vae" or "classifier") is shown under the preset."""
+    return _BUDGETS[kind][resolve(preset)]
+
+
+@dataclass(frozen=True)
+class GANRecipe:
+    """Everything that shapes a GAN's training except its budget.
+
+    The loss is relativistic (Jolicoeur-Martineau, 2019) with the R1 penalty (Mescheder et al., 2018), the pair
+    that Huang et al. (2024) show to converge.
+    """
+
+    loss: str = "relativistic"  # a key of losses.ADVERSARIAL
+    latent_dim: int = 64
+    width: int = 32  # channels of the largest feature map; each halving of the resolution doubles them
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.0, 0.9)
+    r1_gamma: float = 0.3  # the penalty's weight is gamma / 2
+    r1_every: int = 4  # computed every fourth step, with four times the weight
+    constant_share: float = 0.5  # of the budget at the full learning rate, then a cosine
+    final_rate: float = 0.05  # of the learning rate, at the end of the cosine
+    ema_half_life: int = 10_000  # images
+
+
+@dataclass(frozen=True)
+class VAERecipe:
+    """Everything that shapes a VAE's training except its budget."""
+
+    likelihood: str = "bernoulli"  # or "gaussian", with one learned standard deviation
+    latent_dim: int = 32
+    width: int = 32
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    constant_share: float = 0.5
+    final_rate: float = 0.05
+    ema_half_life: int = 10_000
+
+
+@dataclass(frozen=True)
+class ClassifierRecipe:
+    """Everything that shapes the training of the classifier whose features the metrics use."""
+
+    width: int = 32
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 1e-2
+    max_shift: int = 2  # pixels, the augmentation beside a horizontal flip
+    constant_share: float = 0.2
+    final_rate: float = 0.01
+    ema_half_life: int = 10_000

@@ -1,0 +1,401 @@
+"""The loop keeps its promises: exact resume, whole files, named failures, an honest average."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from prodgen import models, presets, training
+from prodgen.data import ImageDataset
+from prodgen.presets import GANRecipe
+from prodgen.training import EMA, GANTrainer, Shuffled, TrainingError, new_trainer, train
+from prodgen.training.optimiser import learning_rate
+
+
+def shapes(n=96, num_classes=3, size=28, channels=1):
+    """A small data set with something to learn: a bright square whose place is the class."""
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 60, (n, channels, size, size), generator=rng, dtype=torch.uint8)
+    labels = torch.arange(n) % max(num_classes, 1)
+    for image, label in zip(images, labels, strict=True):
+        image[:, 4 + 6 * label : 10 + 6 * label, 8:20] = 255
+    names = tuple("abcdef"[:num_classes])
+    return ImageDataset("shapes", "train", images, labels if names else None, names, "CC0", "made here")
+
+
+def small(kind, dataset, **changes):
+    recipes = {"gan": presets.GANRecipe, "vae": presets.VAERecipe, "classifier": presets.ClassifierRecipe}
+    recipe = recipes[kind](width=8, batch_size=16, **changes)
+    return new_trainer(kind, dataset, recipe=recipe)
+
+
+def state_of(trainer):
+    return {
+        f"{name}.{key}": value
+        for name in trainer.networks
+        for key, value in getattr(trainer, name).state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["gan", "vae", "classifier"])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(kind):
+    runs = []
+    for seed in (0, 0, 1):
+        trainer = small(kind, shapes())
+        train(trainer, shapes(), images=80, seed=seed, progress=False)
+        runs.append(state_of(trainer))
+    assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
+    assert not all(torch.equal(runs[0][key], runs[2][key]) for key in runs[0])
+
+
+@pytest.mark.parametrize(("size", "channels", "num_classes"), [(28, 1, 0), (32, 3, 3), (64, 3, 0)])
+@pytest.mark.parametrize("kind", ["gan", "vae"])
+def test_every_supported_shape_trains(kind, size, channels, num_classes):
+    dataset = shapes(32, num_classes, size, channels)
+    run = train(small(kind, dataset), dataset, images=48, progress=False)
+    assert models.sample(run.model, 2).shape == (2, channels, size, size)
+
+
+def test_training_learns():
+    dataset = shapes()
+    losses = train(small("vae", dataset), dataset, images=16 * 300, progress=False).history
+    assert losses[-1]["loss"] < 0.8 * losses[0]["loss"]
+    accuracy = train(small("classifier", dataset), dataset, images=16 * 100, progress=False).history
+    assert accuracy[-1]["accuracy"] > 0.9
+
+
+def test_the_generator_learns_the_class_it_is_asked_for():
+    dataset = shapes()
+    run = train(small("gan", dataset), dataset, images=16 * 600, progress=False)
+    images = models.sample(run.model, 30, seed=1)
+    rows = torch.stack([images[:, 0, 4 + 6 * k : 10 + 6 * k, 8:20].mean((1, 2)) for k in range(3)], dim=1)
+    assert (rows.argmax(1) == torch.arange(30) % 3).float().mean() > 0.9
+
+
+def test_generator_step_changes_the_generator_alone_and_discriminator_step_the_other_alone():
+    dataset = shapes()
+    trainer = small("gan", dataset)
+    real, labels = dataset.batch(slice(0, 16)), dataset.labels[:16]
+
+    def copies():
+        return [
+            [p.detach().clone() for p in network.parameters()]
+            for network in (trainer.generator, trainer.discriminator)
+        ]
+
+    def same(a, b):
+        return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+    fake = trainer.generator(torch.randn(16, 64), labels)
+    before = copies()
+    trainer.discriminator_step(real, fake, labels)
+    between = copies()
+    assert same(before[0], between[0])
+    assert not same(before[1], between[1])
+    trainer.generator_step(real, fake, labels)
+    after = copies()
+    assert not same(between[0], after[0])
+    assert same(between[1], after[1])
+    assert all(p.requires_grad for p in trainer.discriminator.parameters())
+
+
+def test_discriminator_gradient_is_that_of_the_loss_written_out_with_the_lazy_penalty():
+    dataset = shapes()
+    trainer = small("gan", dataset, r1_gamma=2.0)
+    real, labels = dataset.batch(slice(0, 16)), dataset.labels[:16]
+    fake = trainer.generator(torch.randn(16, 64), labels).detach()
+    d = trainer.discriminator
+    for steps, weight in ((0, 2.0 / 2 * 4), (1, 0.0)):  # gamma / 2, times four every fourth step
+        trainer.steps = steps
+        x = real.clone().requires_grad_()
+        a_real, a_fake = d(x, labels), d(fake, labels)
+        (gradient,) = torch.autograd.grad(a_real.sum(), x, create_graph=True)
+        loss = -torch.nn.functional.logsigmoid(a_real - a_fake).mean()
+        loss = loss + weight * gradient.square().sum((1, 2, 3)).mean()
+        expected = torch.autograd.grad(loss, list(d.parameters()))
+        trainer.discriminator_optimiser.param_groups[0]["lr"] = 0.0  # look at the gradient, do not move
+        trainer.discriminator_step(real.clone(), fake, labels)
+        for p, e in zip(d.parameters(), expected, strict=True):
+            torch.testing.assert_close(p.grad, e)
+
+
+KILLED_RUN = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+from test_training import shapes, small
+from prodgen import training
+kind, out, kill_at, resume = sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5] == "resume"
+def kill(run):
+    if kill_at and run.images_seen >= kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+training.train(small(kind, shapes()), shapes(), images=560, seed=4, out=out, resume=resume, callbacks=[kill],
+               report_every=100, progress=False)
+"""
+
+
+@pytest.mark.parametrize("kind", ["gan", "vae"])
+def test_a_run_killed_twice_and_resumed_is_bitwise_the_run_never_interrupted(tmp_path, kind):
+    def run(out, kill_at=0, resume="new"):
+        script = [sys.executable, "-c", KILLED_RUN, os.path.dirname(__file__), kind, str(tmp_path / out)]
+        return subprocess.run([*script, str(kill_at), resume], capture_output=True, text=True)
+
+    whole = run("whole")
+    assert whole.returncode == 0, whole.stderr
+    assert run("killed", kill_at=200).returncode == -signal.SIGKILL
+    assert run("killed", kill_at=400, resume="resume").returncode == -signal.SIGKILL
+    again = run("killed", resume="resume")
+    assert again.returncode == 0, again.stderr
+    a, b = (torch.load(tmp_path / out / "checkpoint.pt", weights_only=True) for out in ("whole", "killed"))
+    assert a["images_seen"] == b["images_seen"] == 560
+    assert torch.equal(a["rng"], b["rng"])
+    for part in ("networks", "optimisers", "average"):
+        flat = [dict(_flatten(state[part])) for state in (a, b)]
+        assert flat[0].keys() == flat[1].keys()
+        different = [k for k in flat[0] if not _same(flat[0][k], flat[1][k])]
+        assert not different
+    one, two = (models.load(tmp_path / out / "model.safetensors") for out in ("whole", "killed"))
+    assert all(torch.equal(x, y) for x, y in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+
+
+def _flatten(value, prefix=""):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flatten(inner, f"{prefix}.{key}")
+    elif isinstance(value, list):
+        yield from _flatten(dict(enumerate(value)), prefix)
+    else:
+        yield prefix, value
+
+
+def _same(a, b):
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+def test_ctrl_c_saves_stops_and_can_be_resumed(tmp_path):
+    def press(run):
+        if not run.interrupted:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    dataset = shapes()
+    handler = signal.getsignal(signal.SIGINT)
+    run = train(
+        small("gan", dataset), dataset, images=320, out=tmp_path, report_every=100, callbacks=[press], progress=False
+    )
+    assert run.interrupted
+    assert 100 <= run.images_seen < 320
+    assert signal.getsignal(signal.SIGINT) is handler
+    resumed = train(small("gan", dataset), dataset, images=320, out=tmp_path, resume=True, progress=False)
+    assert not resumed.interrupted
+    assert resumed.images_seen == 320
+    plain = train(small("gan", dataset), dataset, images=320, progress=False)
+    for x, y in zip(resumed.model.state_dict().values(), plain.model.state_dict().values(), strict=True):
+        assert torch.equal(x, y)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step_named_and_the_checkpoint_kept(tmp_path):
+    dataset = shapes()
+    trainer = small("gan", dataset)
+    step = trainer.step
+
+    def poisoned(*args):
+        log = step(*args)
+        if trainer.steps == 9:
+            log["d_loss"] = torch.tensor(float("nan"))
+        return log
+
+    trainer.step = poisoned
+    with pytest.raises(TrainingError, match="d_loss is nan at step 9"):
+        train(trainer, dataset, images=320, out=tmp_path, report_every=96, progress=False)
+    kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert kept["images_seen"] == 96
+    assert all(v.isfinite().all() for state in kept["networks"].values() for v in state.values())
+
+
+def test_weights_that_are_not_finite_are_never_written(tmp_path):
+    dataset = shapes()
+    trainer = small("vae", dataset)
+    step = trainer.step
+
+    def poisoned(*args):
+        log = step(*args)
+        if trainer.steps == 12:  # the loss of the last step before a checkpoint is fine, its update was not
+            next(trainer.vae.parameters()).data.fill_(float("inf"))
+        return log
+
+    trainer.step = poisoned
+    with pytest.raises(TrainingError, match="the vae has weights that are not finite after step 12"):
+        train(trainer, dataset, images=320, out=tmp_path, report_every=96, progress=False)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["images_seen"] == 96
+
+
+class Clock:
+    """Stands in for the loop's clock: every look at it takes a tenth of a second."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        self.now += 0.1
+        return self.now
+
+
+def test_a_run_of_minutes_ends_with_them_and_counts_them_over_sittings(tmp_path, monkeypatch):
+    monkeypatch.setattr("prodgen.training.loop.time", Clock())
+    dataset = shapes()
+    run = train(small("vae", dataset), dataset, minutes=0.1, out=tmp_path, progress=False)
+    assert 6 <= run.seconds < 7
+    again = train(small("vae", dataset), dataset, minutes=0.1, out=tmp_path, resume=True, progress=False)
+    assert again.images_seen == run.images_seen  # nothing was left of the budget
+
+
+def test_time_spent_in_callbacks_is_not_counted(monkeypatch):
+    clock, dataset = Clock(), shapes()
+    monkeypatch.setattr("prodgen.training.loop.time", clock)
+
+    def linger(run):
+        clock.now += 1000
+
+    run = train(
+        small("vae", dataset), dataset, images=96, report_every=32, callbacks=[linger], progress=False
+    )
+    assert clock.now > 3000
+    assert run.seconds < 1000
+
+
+def test_starting_over_a_run_or_resuming_it_otherwise_is_refused(tmp_path):
+    dataset = shapes()
+    train(small("gan", dataset), dataset, images=32, out=tmp_path, progress=False)
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train(small("gan", dataset), dataset, images=32, out=tmp_path, progress=False)
+    with pytest.raises(TrainingError, match=r"started otherwise: budget 32 images, seed 0"):
+        train(small("gan", dataset), dataset, images=64, seed=1, out=tmp_path, resume=True, progress=False)
+    with pytest.raises(TrainingError, match="started otherwise: recipe"):
+        train(small("gan", dataset, r1_gamma=9.0), dataset, images=32, out=tmp_path, resume=True, progress=False)
+
+
+def test_a_damaged_checkpoint_is_refused_in_words(tmp_path):
+    dataset = shapes()
+    train(small("gan", dataset), dataset, images=32, out=tmp_path, progress=False)
+    saved = tmp_path / "checkpoint.pt"
+    whole = saved.read_bytes()
+    for cut in (0, 100, len(whole) // 2, len(whole) - 1):
+        saved.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match="damaged"):
+            train(small("gan", dataset), dataset, images=32, out=tmp_path, resume=True, progress=False)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_checkpoint_that_carries_code_is_refused(tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "pwned"),))
+
+    (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ValueError, match="damaged"):
+        train(small("gan", shapes()), shapes(), images=32, out=tmp_path, resume=True, progress=False)
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("budget", [{}, {"images": 5, "minutes": 1}, {"images": 0}, {"minutes": -1}])
+def test_a_budget_that_is_none_or_two_is_refused(budget):
+    with pytest.raises(TrainingError, match="budget"):
+        train(small("vae", shapes()), shapes(), **budget)
+
+
+def test_an_empty_data_set_is_refused():
+    dataset = dataclasses.replace(shapes(), images=torch.empty(0, 1, 28, 28, dtype=torch.uint8), labels=None)
+    with pytest.raises(TrainingError, match="empty"):
+        train(small("vae", shapes()), dataset, images=5)
+
+
+def test_a_data_set_smaller_than_a_batch_trains():
+    dataset = shapes(5)
+    assert train(small("gan", dataset), dataset, images=40, progress=False).images_seen == 40
+
+
+def test_shuffled_order_shows_every_image_once_an_epoch_and_can_start_anywhere():
+    whole = Shuffled(10, seed=3).take(0, 35)
+    for epoch in range(3):
+        assert sorted(whole[10 * epoch : 10 * epoch + 10].tolist()) == list(range(10))
+    assert whole[:10].tolist() != whole[10:20].tolist()
+    assert Shuffled(10, seed=3).take(17, 9).tolist() == whole[17:26].tolist()
+
+
+def test_learning_rate_is_constant_then_a_cosine_down_to_its_share():
+    recipe = GANRecipe()
+    assert learning_rate(recipe, 0.0) == learning_rate(recipe, 0.5) == recipe.learning_rate
+    middle = recipe.learning_rate * (1 + recipe.final_rate) / 2
+    assert learning_rate(recipe, 0.75) == pytest.approx(middle)
+    assert learning_rate(recipe, 1.0) == pytest.approx(recipe.final_rate * recipe.learning_rate)
+
+
+def test_average_moves_half_way_in_one_half_life_and_takes_buffers_along():
+    network = torch.nn.BatchNorm1d(1)
+    average = EMA(network, half_life=100)
+    with torch.no_grad():
+        network.weight.fill_(3.0)
+        network.running_mean.fill_(2.0)
+        network.num_batches_tracked.fill_(7)
+    average.update(network, images_seen=10_000, batch_size=100)  # 5 % of 10,000 is more than 100
+    assert average.average.weight.item() == pytest.approx(2.0)  # half way from 1 to 3
+    assert average.average.running_mean.item() == pytest.approx(1.0)
+    assert average.average.num_batches_tracked.item() == 7
+    average.update(network, images_seen=200, batch_size=10)  # now 5 % of 200: half-life 10
+    assert average.average.weight.item() == pytest.approx(2.5)
+
+
+def test_presets_are_resolved_and_an_unknown_one_lists_them(monkeypatch):
+    monkeypatch.delenv("PRODGEN_PRESET", raising=False)
+    assert presets.resolve("auto") == ("full" if torch.cuda.is_available() else "quick")
+    monkeypatch.setenv("PRODGEN_PRESET", "smoke")
+    assert presets.resolve("auto") == "smoke"
+    assert presets.resolve("study") == "study"
+    with pytest.raises(ValueError, match=r"preset is 'fast'.*auto, smoke, quick, full, study"):
+        presets.resolve("fast")
+    monkeypatch.setenv("PRODGEN_PRESET", "fast")
+    with pytest.raises(ValueError, match=r"PRODGEN_PRESET is 'fast'"):
+        presets.resolve("auto")
+    for kind in ("gan", "vae", "classifier"):
+        budgets = [presets.budget(kind, preset) for preset in presets.PRESETS]
+        assert budgets == sorted(budgets)
+
+
+def test_a_run_folder_holds_a_model_that_says_what_it_is(tmp_path):
+    dataset = shapes()
+    run = train(small("gan", dataset), dataset, images=64, seed=2, out=tmp_path, progress=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "history.json", "model.safetensors"]
+    about = models.load_metadata(tmp_path / "model.safetensors")
+    assert about["data"] == "shapes/train/96"
+    assert about["seed"] == 2
+    assert about["class_names"] == ["a", "b", "c"]
+    assert json.loads((tmp_path / "history.json").read_text()) == run.history
+    torch.testing.assert_close(
+        models.sample(models.load(tmp_path / "model.safetensors"), 3), models.sample(run.model, 3), atol=0, rtol=0
+    )
+
+
+def test_bfloat16_is_used_only_where_native(monkeypatch):
+    training.native_bfloat16.cache_clear()
+    monkeypatch.setattr("pathlib.Path.read_text", lambda _: "flags: avx2 avx512f")
+    assert not training.native_bfloat16("cpu")
+    training.native_bfloat16.cache_clear()
+    monkeypatch.setattr("pathlib.Path.read_text", lambda _: "flags: avx512f avx512_bf16")
+    monkeypatch.setattr("pathlib.Path.is_file", lambda _: True)
+    assert training.native_bfloat16("cpu")
+    training.native_bfloat16.cache_clear()
+
+
+def test_a_trainer_can_be_built_by_hand_from_any_two_networks():
+    generator, discriminator = models.Generator(width=8), models.Discriminator(width=8)
+    trainer = GANTrainer(generator, discriminator, GANRecipe(width=8, batch_size=16, loss="non-saturating"))
+    dataset = dataclasses.replace(shapes(), labels=None, class_names=())
+    assert train(trainer, dataset, images=48, progress=False).images_seen == 48
