@@ -1,0 +1,105 @@
+"""Every notebook is stored in the one form that Colab, GitHub, git and the build rely on."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import setup_cell
+from nbstripout import strip_output
+
+BOOK = setup_cell.ROOT / "book"
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
+def path(request) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+
+
+def title_number(name: str) -> str:
+    """ "5.2" for 05-2-implementation, "6.6.1" for 06-6-1-higher-quality: what the article numbers it."""
+    return ".".join(str(int(n)) for n in re.match(r"\d+(?:-\d+)*", name).group().split("-"))
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+def test_is_valid_and_in_format_4_5(notebook):
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    nbformat.validate(notebook)
+
+
+def test_holds_no_outputs_and_nothing_that_changes_with_a_run(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == [], cell.id
+            assert cell.execution_count is None, cell.id
+    stripped = strip_output(json_copy(notebook), keep_output=False, keep_count=False, keep_id=True)
+    assert stripped == notebook
+
+
+def json_copy(notebook):
+    return nbformat.from_dict(json.loads(json.dumps(notebook)))
+
+
+def test_is_written_as_jupyter_writes_it(path, notebook):
+    assert path.read_text("utf-8") == nbformat.writes(notebook) + "\n"
+
+
+def test_cell_ids_are_unique(notebook):
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+
+
+def test_kernel_is_python3_and_no_interpreter_is_named(notebook):
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "version" not in notebook.metadata.get("language_info", {})
+
+
+def test_title_has_the_number_of_the_file_and_both_headings(path, notebook):
+    first = notebook.cells[0]
+    headings = [line for line in first.source.splitlines() if line.startswith("# ")]
+    assert first.cell_type == "markdown" and len(headings) == 1
+    assert re.match(rf"# {re.escape(title_number(path.stem))}\.? [A-Z]", headings[0]), headings[0]
+    assert re.search(r"[\u4e00-\u9fff]", headings[0]), "the article's Chinese heading is missing"
+
+
+def test_set_up_cell_is_the_common_one_and_second(notebook):
+    assert [i for i, cell in enumerate(notebook.cells) if "setup" in tags(cell)] == [1]
+    assert tags(notebook.cells[1]) == setup_cell.TAGS
+    assert notebook.cells[1].source == setup_cell.source(setup_cell.repository())
+
+
+def test_parameters_are_preset_and_seed_alone(notebook):
+    assert [i for i, cell in enumerate(notebook.cells) if "parameters" in tags(cell)] == [2]
+    body = ast.parse(notebook.cells[2].source).body
+    assert [ast.unparse(node) for node in body] == ["preset = 'auto'", "seed = 0"]
+
+
+def test_figures_have_a_caption_a_name_and_alternative_text(notebook):
+    for cell in notebook.cells:
+        mystnb = cell.metadata.get("mystnb", {})
+        if "figure" in mystnb or "image" in mystnb:
+            assert mystnb["image"]["alt"].strip(), cell.id
+            assert mystnb["figure"]["caption"].strip(), cell.id
+            assert mystnb["figure"]["name"].startswith("fig-"), cell.id
+
+
+def test_figure_names_are_unique_in_the_book():
+    books = [nbformat.read(path, as_version=nbformat.NO_CONVERT) for path in NOTEBOOKS]
+    figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for nb in books for cell in nb.cells]
+    names = [figure["name"] for figure in figures if figure]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,366 @@
+"""The files round the package agree with each other: requirements, pins, addresses, commands, licences."""
+
+import ast
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import set_repository
+import setup_cell
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import prodgen
+
+ROOT = setup_cell.ROOT
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+# What Colab preinstalls, as of August 2026.
+COLAB = {"python": "3.13", "torch": "2.11.0", "accelerate": "1.14.0", "ipywidgets": "7.7.1"}
+# Layers of the package, lowest first: a module imports only from those before it.
+LAYERS = ("presets", "data", "losses", "models", "training", "recorded", "evaluation", "plots", "cli")
+
+
+def requirements(*lists: list[str]) -> dict[str, Requirement]:
+    return {canonicalize_name((r := Requirement(line)).name): r for lines in lists for line in lines}
+
+
+def read_yaml(path: Path):
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def pins() -> list[Requirement]:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    return [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+
+
+# ---------------------------------------------------------------- requirements
+
+
+def test_requirements_have_lower_bounds_only():
+    for name, requirement in requirements(PROJECT["dependencies"], *EXTRAS.values()).items():
+        operators = [specifier.operator for specifier in requirement.specifier]
+        expected = [">=", "<"] if name == "jupyter-book" else [">="]  # version 2 is another program
+        assert sorted(operators, reverse=True) == expected, str(requirement)
+
+
+def test_requirements_admit_what_colab_preinstalls():
+    bounds = {
+        **requirements(PROJECT["dependencies"]),
+        "python": Requirement("python" + PROJECT["requires-python"]),
+    }
+    for name, version in COLAB.items():
+        assert version in bounds[name].specifier, name
+
+
+def test_constraints_pin_each_requirement_exactly_and_within_its_bounds():
+    pinned: dict[str, list[Requirement]] = {}
+    for pin in pins():
+        assert [s.operator for s in pin.specifier] == ["=="], str(pin)
+        pinned.setdefault(canonicalize_name(pin.name), []).append(pin)
+    for name, requirement in requirements(PROJECT["dependencies"], *EXTRAS.values()).items():
+        assert name in pinned, f"{name} is not pinned"
+        for pin in pinned[name]:
+            [specifier] = pin.specifier
+            assert specifier.version in requirement.specifier, f"{pin} is outside {requirement}"
+
+
+@pytest.mark.parametrize(
+    "machine", [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")], ids="-".join
+)
+def test_no_distribution_is_pinned_twice_on_one_machine(machine):
+    environment = {"sys_platform": machine[0], "platform_machine": machine[1]}
+    names = [
+        canonicalize_name(pin.name) for pin in pins() if not pin.marker or pin.marker.evaluate(environment)
+    ]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_conda_environment_installs_the_same():
+    environment = read_yaml(ROOT / "environment.yml")
+    python, pip, by_pip = environment["dependencies"]
+    assert python == "python" + PROJECT["requires-python"]
+    assert pip == "pip"
+    assert by_pip == {"pip": ["-c constraints.txt", f"-e .[{','.join(sorted(EXTRAS))}]"]}
+
+
+def test_make_installs_the_same():
+    assert f"-c constraints.txt -e '.[{','.join(sorted(EXTRAS))}]'" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def imports(source: str) -> set[str]:
+    """Top-level modules that a piece of Python imports, without our own and the standard library's."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules.add(node.module.split(".")[0])
+    own = {path.stem for folder in ("tests", "tools") for path in (ROOT / folder).glob("*.py")} | {"prodgen"}
+    return modules - own - set(sys.stdlib_module_names)
+
+
+def imported(folder: str) -> set[str]:
+    """Distributions that the Python files and the notebooks below `folder` import."""
+    distributions = importlib.metadata.packages_distributions()
+    sources = [path.read_text("utf-8") for path in (ROOT / folder).rglob("*.py")]
+    for path in (ROOT / folder).glob("*.ipynb"):
+        cells = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
+        sources += [cell.source for cell in cells if cell.cell_type == "code"]
+    modules = set().union(*map(imports, sources))
+    return {canonicalize_name(distributions[module][0]) for module in modules}
+
+
+def test_package_and_chapters_import_exactly_what_is_declared():
+    # torchmetrics loads the Inception network through torch-fidelity, which nobody imports by name.
+    assert imported("src") | imported("book") | {"torch-fidelity"} == set(
+        requirements(PROJECT["dependencies"])
+    )
+
+
+def test_tools_and_tests_import_only_what_is_declared():
+    declared = set(requirements(PROJECT["dependencies"], *EXTRAS.values()))
+    assert imported("tools") | imported("tests") <= declared
+
+
+def test_hooks_and_constraints_name_the_same_versions():
+    pinned = {pin.name: next(iter(pin.specifier)).version for pin in pins()}
+    revisions = {
+        repo["repo"].split("/")[-1]: repo["rev"]
+        for repo in read_yaml(ROOT / ".pre-commit-config.yaml")["repos"]
+    }
+    assert revisions == {"ruff-pre-commit": f"v{pinned['ruff']}", "nbstripout": pinned["nbstripout"]}
+
+
+# ---------------------------------------------------------------- the package
+
+
+def test_importing_the_package_does_not_load_torch():
+    code = "import sys, prodgen; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_module_imports_only_from_those_before_it():
+    package = ROOT / "src" / "prodgen"
+    found = {
+        path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert found - {"__init__"} <= set(LAYERS)
+    for path in package.rglob("*.py"):
+        inside = path.relative_to(package).with_suffix("").parts
+        if inside == ("__init__",):
+            continue
+        for name in own_imports(path, ("prodgen", *inside)):
+            assert LAYERS.index(name) <= LAYERS.index(inside[0]), f"{path} imports prodgen.{name}"
+
+
+def own_imports(path: Path, module: tuple[str, ...]) -> set[str]:
+    """First-level modules of prodgen that the file imports; `module` is its own dotted name, in parts."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            targets = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = [*module[: len(module) - node.level]] if node.level else []
+            base += node.module.split(".") if node.module else []
+            targets = [[*base, alias.name] for alias in node.names]
+        else:
+            continue
+        names |= {t[1] for t in targets if t[0] == "prodgen" and len(t) > 1}
+    return names - {"__version__"}
+
+
+def test_one_version():
+    assert read_yaml(ROOT / "CITATION.cff")["version"] == prodgen.__version__
+    assert importlib.metadata.version("prodgen") == prodgen.__version__
+    assert f"## {prodgen.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_licences_and_citation():
+    assert (ROOT / "LICENSE").read_text("utf-8").startswith("MIT License\n\nCopyright")
+    text = (ROOT / "LICENSE-text").read_text("utf-8")
+    assert "Attribution 4.0 International" in text
+    for section in range(1, 9):
+        assert f"\nSection {section} -- " in text
+    [article] = read_yaml(ROOT / "CITATION.cff")["references"]
+    assert article["title"] == "深度学习驱动的商品图像生成"
+
+
+# ---------------------------------------------------------------- the public address
+
+
+def test_the_address_is_the_same_everywhere():
+    url = setup_cell.repository()
+    assert set_repository.normalise(url) == url
+    assert read_yaml(ROOT / "_config.yml")["repository"]["url"] == url
+    assert read_yaml(ROOT / "CITATION.cff")["repository-code"] == url
+    for path in (ROOT / "book").glob("*.ipynb"):
+        setup = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells[1]
+        assert f'REPOSITORY = "{url}"' in setup.source, path.name
+    readme = (ROOT / "README.md").read_text("utf-8")
+    _, colab, published = set_repository.addresses(url)
+    assert f"git+{url}" in readme
+    assert re.findall(r"https://colab\.research\.google\.com/github/[^/]+/[^/]+", readme) == [colab]
+    assert f"({published}/)" in readme
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for path in set_repository.files():
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(path, target)
+    return tmp_path
+
+
+def everything(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): path.read_text("utf-8") for path in set_repository.files(root)}
+
+
+def test_make_repo_changes_every_place_and_back(copy):
+    before, old = everything(copy), setup_cell.repository(copy)
+    new = "https://github.com/some-one/a.book"
+    changed = set_repository.replace(f"{new}.git/"[:-1] + "/", copy)
+    after = everything(copy)
+    assert {p.name for p in changed} >= {"pyproject.toml", "README.md", "CITATION.cff", "_config.yml"}
+    assert {p.name for p in changed} >= {p.name for p in (copy / "book").glob("*.ipynb")}
+    assert setup_cell.repository(copy) == new
+    for name, text in after.items():
+        assert not any(address in text for address in set_repository.addresses(old)), name
+    assert set_repository.addresses(new)[1] in after["README.md"]
+    for path in (copy / "book").glob("*.ipynb"):
+        assert nbformat.read(path, as_version=4).cells[1].source == setup_cell.source(new)
+    assert set_repository.replace(new, copy) == []  # once more changes nothing
+    set_repository.replace(old, copy)
+    assert everything(copy) == before
+
+
+def test_a_longer_name_that_starts_alike_is_left_alone(copy):
+    old = setup_cell.repository(copy)
+    page = copy / "book" / "page.md"
+    page.write_text(f"{old}-other {old}.io {old}. [{old}]({old}/issues) {old}", "utf-8")
+    set_repository.replace("https://github.com/a/b", copy)
+    new = "https://github.com/a/b"
+    assert page.read_text("utf-8") == f"{old}-other {old}.io {new}. [{new}]({new}/issues) {new}"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "owner/name", "http://github.com/a/b", "https://github.com/a", "https://x.org/a/b"]
+)
+def test_what_is_no_address_is_refused_and_nothing_written(copy, url):
+    before = everything(copy)
+    with pytest.raises(ValueError, match="is not the address of a repository"):
+        set_repository.replace(url, copy)
+    assert everything(copy) == before
+
+
+# ---------------------------------------------------------------- commands
+
+
+def make(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")} | environment
+    return subprocess.run(["make", *arguments], cwd=cwd, env=env, capture_output=True, text=True)
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+def test_help_is_the_default_and_names_what_exists():
+    named = set(re.findall(r"^make (\w+)", make().stdout, re.MULTILINE))
+    assert named == {"book", "test", "serve", "repo", "clean"}
+    assert named <= make_targets()
+
+
+def test_workflows_call_targets_that_exist():
+    for path in WORKFLOWS:
+        called = set(re.findall(r"\bmake (\w+)", path.read_text("utf-8")))
+        assert called <= make_targets(), path.name
+    steps = {path.stem: json.dumps(read_yaml(path)) for path in WORKFLOWS}
+    assert set(steps) == {"test", "publish", "colab"}
+    assert '"run": "make test"' in steps["test"]
+    assert '"run": "make book"' in steps["publish"]
+    assert "/checkout/book/*.ipynb" in steps["colab"]
+
+
+def test_workflows_test_the_oldest_python_and_colabs():
+    matrix = read_yaml(ROOT / ".github" / "workflows" / "test.yml")["jobs"]["test"]["strategy"]["matrix"]
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert matrix["python-version"] == [oldest, COLAB["python"]]
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A checkout with an environment complete as far as make can tell; its Python notes its arguments."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+        os.utime(tmp_path / name, (1, 1))
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "python $*" >> log\n')
+    python.chmod(0o755)
+    (tmp_path / ".venv" / ".installed").touch()
+    return tmp_path
+
+
+def test_pip_runs_again_only_when_what_it_installs_has_changed(bare):
+    assert make("-q", ".venv/.installed", cwd=bare).returncode == 0
+    for name in ("pyproject.toml", "constraints.txt"):
+        (bare / name).touch()
+        assert make(".venv/.installed", cwd=bare).returncode == 0
+        assert "pip install" in (bare / "log").read_text()
+        assert make("-q", ".venv/.installed", cwd=bare).returncode == 0
+        (bare / "log").unlink()
+
+
+def test_an_older_python_is_refused_in_one_sentence(bare):
+    old = bare / "python3.10"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    (bare / ".venv" / ".installed").unlink()
+    run = make("test", f"PYTHON={old}", cwd=bare)
+    assert run.returncode != 0
+    assert run.stderr.startswith("prodgen needs Python 3.11 or newer.")
+
+
+def test_a_failing_test_run_fails_make(bare):
+    (bare / ".venv" / "bin" / "python").write_text("#!/bin/sh\ncase $* in *run_tests*) exit 7;; esac\n")
+    (bare / "chromium").write_text("#!/bin/sh\n")
+    (bare / "chromium").chmod(0o755)
+    assert make("test", cwd=bare, PATH=f"{bare}:{os.environ['PATH']}").returncode != 0
+
+
+def test_repo_without_an_address_says_how(bare):
+    run = make("repo", cwd=bare)
+    assert run.returncode != 0
+    assert "make repo URL=https://github.com/OWNER/NAME" in run.stderr
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["with-local-data", "without"])
+def test_ci_calls_make_test_with_the_local_data_and_hands_its_status_on(tmp_path, beside):
+    checkout = tmp_path / "checkout"
+    (checkout / ".ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", checkout / ".ci")
+    data = tmp_path / "shared" / "data"
+    if beside:
+        data.mkdir(parents=True)
+    fake = tmp_path / "bin" / "make"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "$* $PWD ${PRODGEN_DATA-none}"\nexit 3\n')
+    fake.chmod(0o755)
+    env = {k: v for k, v in os.environ.items() if k != "PRODGEN_DATA"} | {
+        "PATH": f"{fake.parent}:{os.environ['PATH']}"
+    }
+    run = subprocess.run(["bash", checkout / ".ci" / "run"], cwd="/", env=env, capture_output=True, text=True)
+    assert run.returncode == 3
+    assert run.stdout.split() == ["test", str(checkout), str(data) if beside else "none"]
