@@ -1,11 +1,15 @@
 """The cache folder, and files that appear in it whole or not at all."""
 
+import mmap
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from prodgen.data.dataset import DataError
 
@@ -19,6 +23,21 @@ def cache_dir() -> Path:
     if not folder.is_absolute():
         raise DataError("There is no home folder for the data cache; set PRODGEN_CACHE to a folder.")
     return folder
+
+
+def map_bytes(path: Path) -> np.ndarray:
+    """The bytes of a file, uint8 (length,), read from disk as they are used; writes stay in this process.
+
+    Raises OSError, or ValueError for an empty file.
+    """
+    with path.open("rb") as file:
+        if sys.platform == "linux":
+            # NumPy's own copy-on-write mapping reserves memory for the whole file, which must then be smaller.
+            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0x4000)  # Python has the name from 3.13
+            mapped = mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        else:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return np.frombuffer(mapped, np.uint8)
 
 
 @contextmanager

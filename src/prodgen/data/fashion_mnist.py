@@ -15,10 +15,9 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from prodgen.data.cache import cache_dir, write_whole
+from prodgen.data.cache import cache_dir, map_bytes, write_whole
 from prodgen.data.dataset import DataError, ImageDataset
 
 NAME = "fashion-mnist"
@@ -50,7 +49,7 @@ def load(split: str) -> ImageDataset:
     files = [folder / f"{PREFIX[split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
     if not all(map(_is_sound, files)):
         _fill_cache(folder)
-    images, labels = (torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="c")) for file in files)
+    images, labels = (torch.from_numpy(map_bytes(file)) for file in files)
     return ImageDataset(
         name=NAME,
         split=split,
@@ -143,6 +142,8 @@ def _from_debian() -> dict[str, bytes]:
         try:
             _run(*apt, "download", PACKAGE, cwd=folder)
         except DataError:  # the machine has no package lists, or old ones
+            for needed in ("lists/partial", "cache/archives/partial"):
+                Path(folder, needed).mkdir(parents=True)
             apt += [f"-oDir::State::Lists={folder}/lists", f"-oDir::Cache={folder}/cache"]
             try:
                 _run(*apt, "update", cwd=folder)
@@ -159,12 +160,12 @@ def _read_archives(paths: Iterable[Path]) -> dict[str, bytes]:
 
 
 def _run(*command: str, cwd: str | None = None) -> str:
-    """Standard output of a program; DataError with its last words where it fails."""
+    """Standard output of a program; DataError with the first line of its complaint where it fails."""
     settings = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "errors": "replace"}
     environment = {**os.environ, "LC_ALL": "C"}
     done = subprocess.run(command, cwd=cwd, env=environment, timeout=300, **settings)
     if done.returncode:
-        raise DataError(done.stderr.strip()[-300:] or f"{command[0]}: exit status {done.returncode}")
+        raise DataError((done.stderr.splitlines() or [f"exit status {done.returncode}"])[0])
     return done.stdout
 
 

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 from stat import S_ISREG
 
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from prodgen.data.cache import cache_dir, write_whole
+from prodgen.data.cache import cache_dir, map_bytes, write_whole
 from prodgen.data.dataset import DataError, ImageDataset
 
 IMAGE_SIZES = (28, 32, 64)
@@ -34,7 +34,7 @@ SUFFIXES = frozenset(
 )
 # A file that Pillow would hand to another program, such as PostScript, is not opened whatever its name.
 Image.init()
-FORMATS = Image.OPEN.keys() & {"JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "HEIF"}
+FORMATS = [name for name in "JPEG PNG WEBP BMP GIF TIFF AVIF JPEG2000 PPM HEIF".split() if name in Image.OPEN]
 TURNS = {  # EXIF orientation -> what turns the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -165,10 +165,12 @@ def _classes(files: Sequence[str], depth: int, root: Path) -> tuple[torch.Tensor
 def _read_cache(cache: Path) -> tuple[np.ndarray, dict[str, str]] | None:
     """The memory-mapped images and {file that is not among them: why}; None where the cache is not whole."""
     try:
-        images = np.load(cache, mmap_mode="c")
         with cache.open("rb") as file:
-            file.seek(images.offset + images.nbytes)
-            return images, json.load(file)
+            np.lib.format.read_magic(file)
+            shape, _, _ = np.lib.format.read_array_header_1_0(file)
+            start, end = file.tell(), file.seek(prod(shape), os.SEEK_CUR)
+            broken = json.load(file)
+        return map_bytes(cache)[start:end].reshape(shape), broken
     except (OSError, ValueError):
         return None
 
@@ -225,7 +227,7 @@ def decode(path: Path, image_size: int, channels: int, crop: str) -> np.ndarray:
     """
     mode = "L" if channels == 1 else "RGB"
     longest = max if crop == "letterbox" else min
-    with Image.open(path, formats=tuple(FORMATS)) as image:
+    with Image.open(path, formats=FORMATS) as image:
         scale = GAP * image_size / longest(image.size)  # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size
         image.draft(mode, tuple(ceil(scale * side) for side in image.size))
         turn = TURNS.get(_orientation(image))
