@@ -17,6 +17,7 @@ import set_repository
 import setup_cell
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import prodgen
@@ -84,6 +85,13 @@ def test_no_distribution_is_pinned_twice_on_one_machine(machine):
         canonicalize_name(pin.name) for pin in pins() if not pin.marker or pin.marker.evaluate(environment)
     ]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_every_pin_installs_on_the_oldest_python_and_on_colabs():
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"  # Debian 12 has 3.11.2
+    for name in {pin.name for pin in pins()}:
+        accepted = SpecifierSet(importlib.metadata.metadata(name).get("Requires-Python", ""))
+        assert oldest in accepted and f"{COLAB['python']}.0" in accepted, f"{name} needs Python {accepted}"
 
 
 def test_conda_environment_installs_the_same():
