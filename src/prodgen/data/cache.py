@@ -32,7 +32,7 @@ def map_bytes(path: Path) -> np.ndarray:
     """
     with path.open("rb") as file:
         if sys.platform == "linux":
-            # NumPy's own copy-on-write mapping reserves memory for the whole file, which must then be smaller.
+            # np.memmap's mode "c" reserves memory for the whole file, which must then be smaller than memory.
             flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0x4000)  # Python has the name from 3.13
             mapped = mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         else:
