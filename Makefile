@@ -21,6 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo 'prodgen needs Python 3.11 or newer. Say which one to use: make PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo 'Python could not create an environment. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	@echo 'Installing into $(VENV); the first time PyTorch alone is several GB.'
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
 	@touch $@
 
