@@ -1,8 +1,7 @@
-"""The cache folder, and files that appear in it whole or not at all."""
+"""The cache folder, and how its files are written and mapped."""
 
 import mmap
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from prodgen.data.dataset import DataError
+from prodgen.files import write_whole
 
 
 def cache_dir() -> Path:
@@ -41,28 +41,14 @@ def map_bytes(path: Path) -> np.ndarray:
 
 
 @contextmanager
-def write_whole(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that becomes `path` when the block ends well, and leaves nothing when it does not.
-
-    Each writer has a file of its own in the same folder and renames it at the end, so processes that
-    write at once do not disturb one another, nor those that have the old file mapped.
-    Raises DataError where the folder cannot be written.
-    """
-    temporary = None
+def write_cache(path: Path) -> Iterator[BinaryIO]:
+    """As `files.write_whole`, in a folder that is made if need be.  Raises DataError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with temporary.open("x+b") as file:
+        with write_whole(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        temporary = None
     except OSError as error:
         raise DataError(
             f"Cannot write to the data cache {path.parent} ({error.strerror or error}); make room, "
             "or set PRODGEN_CACHE to a folder that you may write to."
         ) from error
-    finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from prodgen.data.cache import cache_dir, map_bytes, write_whole
+from prodgen.data.cache import cache_dir, map_bytes, write_cache
 from prodgen.data.dataset import DataError, ImageDataset
 
 NAME = "fashion-mnist"
@@ -80,7 +80,7 @@ def _fill_cache(folder: Path) -> None:
             failures.append(f"  {title}: {' '.join(str(error).split()) or type(error).__name__}")
             continue
         for name, content in contents.items():
-            with write_whole(folder / name) as file:
+            with write_cache(folder / name) as file:
                 file.write(content)
         return
     raise DataError(

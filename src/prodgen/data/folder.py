@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from prodgen.data.cache import cache_dir, map_bytes, write_whole
+from prodgen.data.cache import cache_dir, map_bytes, write_cache
 from prodgen.data.dataset import DataError, ImageDataset
 
 IMAGE_SIZES = (28, 32, 64)
@@ -195,7 +195,7 @@ def _fill_cache(cache: Path, root: Path, files: list[str], image_size: int, chan
     terminal = sys.stderr.isatty()
     shown = time.monotonic()
     with (
-        write_whole(cache) as out,
+        write_cache(cache) as out,
         # Threads, not processes: Pillow lets others run while it decodes, and a notebook can start them.
         ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool,
         warnings.catch_warnings(action="ignore"),  # about metadata round a sound picture
