@@ -29,7 +29,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # What Colab preinstalls, as of August 2026.
 COLAB = {"python": "3.13", "torch": "2.11.0", "accelerate": "1.14.0", "ipywidgets": "7.7.1"}
 # Layers of the package, lowest first: a module imports only from those before it.
-LAYERS = ("presets", "data", "losses", "models", "training", "recorded", "evaluation", "plots", "cli")
+LAYERS = ("files", "presets", "data", "losses", "models", "training", "recorded", "evaluation", "plots", "cli")
 
 
 def requirements(*lists: list[str]) -> dict[str, Requirement]:
@@ -307,16 +307,19 @@ def test_workflows_test_the_oldest_python_and_colabs():
     assert matrix["python-version"] == [oldest, COLAB["python"]]
 
 
+def write_program(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
 @pytest.fixture
 def bare(tmp_path):
     """A checkout with an environment complete as far as make can tell; its Python notes its arguments."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
         os.utime(tmp_path / name, (1, 1))
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\necho "python $*" >> log\n')
-    python.chmod(0o755)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    write_program(tmp_path / ".venv" / "bin" / "python", 'echo "python $*" >> log')
     (tmp_path / ".venv" / ".installed").touch()
     return tmp_path
 
@@ -336,8 +339,7 @@ def test_pip_runs_again_only_when_what_it_installs_has_changed(bare):
 
 def test_an_older_python_is_refused_in_one_sentence(bare):
     old = bare / "python3.10"
-    old.write_text("#!/bin/sh\nexit 1\n")
-    old.chmod(0o755)
+    write_program(old, "exit 1")
     (bare / ".venv" / ".installed").unlink()
     run = make("test", f"PYTHON={old}", cwd=bare)
     assert run.returncode != 0
@@ -345,10 +347,44 @@ def test_an_older_python_is_refused_in_one_sentence(bare):
 
 
 def test_a_failing_test_run_fails_make(bare):
-    (bare / ".venv" / "bin" / "python").write_text("#!/bin/sh\ncase $* in *run_tests*) exit 7;; esac\n")
-    (bare / "chromium").write_text("#!/bin/sh\n")
-    (bare / "chromium").chmod(0o755)
+    write_program(bare / ".venv" / "bin" / "python", "case $* in *run_tests*) exit 7;; esac")
+    write_program(bare / "chromium", "exit 0")
     assert make("test", cwd=bare, PATH=f"{bare}:{os.environ['PATH']}").returncode != 0
+
+
+@pytest.fixture
+def without_browser(bare):
+    """PATH of a machine without a browser, on which apt-get only notes its arguments."""
+    tools = bare / "bin"
+    tools.mkdir()
+    for name in ("make", "sh", "grep"):
+        (tools / name).symlink_to(shutil.which(name))
+    write_program(tools / "apt-get", f'echo "apt-get $*" >> {bare}/log')
+    return tools
+
+
+def test_without_a_browser_an_ordinary_user_is_told_and_the_tests_go_on(bare, without_browser):
+    write_program(without_browser / "id", "echo 1000")
+    run = make("test", cwd=bare, PATH=str(without_browser))
+    assert run.returncode == 0
+    assert "No Chromium on PATH: the page tests will be skipped. Install" in run.stdout
+    log = (bare / "log").read_text()
+    assert "run_tests.py" in log and "apt-get" not in log
+
+
+@pytest.mark.parametrize("status", [0, 100])
+def test_without_a_browser_root_on_debian_gets_one_or_a_failure(bare, without_browser, status):
+    write_program(without_browser / "id", "echo 0")
+    with (without_browser / "apt-get").open("a") as script:
+        script.write(f"exit {status}\n")
+    run = make("test", cwd=bare, PATH=str(without_browser))
+    log = (bare / "log").read_text()
+    if "\nID=debian\n" not in Path("/etc/os-release").read_text():
+        assert run.returncode == 0 and "apt-get" not in log
+    elif status:
+        assert run.returncode != 0 and "run_tests.py" not in log
+    else:
+        assert run.returncode == 0 and re.search("update.*\n.*install.* chromium\n.*run_tests.py", log)
 
 
 def test_repo_without_an_address_says_how(bare):
@@ -367,8 +403,7 @@ def test_ci_calls_make_test_with_the_local_data_and_hands_its_status_on(tmp_path
         data.mkdir(parents=True)
     fake = tmp_path / "bin" / "make"
     fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\necho "$* $PWD ${PRODGEN_DATA-none}"\nexit 3\n')
-    fake.chmod(0o755)
+    write_program(fake, 'echo "$* $PWD ${PRODGEN_DATA-none}"; exit 3')
     env = {k: v for k, v in os.environ.items() if k != "PRODGEN_DATA"} | {
         "PATH": f"{fake.parent}:{os.environ['PATH']}"
     }
