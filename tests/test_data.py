@@ -305,7 +305,7 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(small, tmp_pat
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, failure):
     target = tmp_path / "file"
     target.write_bytes(b"old")
-    with pytest.raises(failure), cache.write_whole(target) as file:
+    with pytest.raises(failure), cache.write_cache(target) as file:
         file.write(b"half of the ne")
         raise failure
     assert target.read_bytes() == b"old"
@@ -316,8 +316,8 @@ def test_a_killed_write_leaves_no_file_of_that_name(tmp_path):
     program = f"""
 import os, signal
 from pathlib import Path
-from prodgen.data.cache import write_whole
-with write_whole(Path({str(tmp_path / "file")!r})) as file:
+from prodgen.data.cache import write_cache
+with write_cache(Path({str(tmp_path / "file")!r})) as file:
     file.write(bytes(1 << 20))
     file.flush()
     os.kill(os.getpid(), signal.SIGKILL)

@@ -35,7 +35,11 @@ def test_cross_entropy_losses_are_the_logarithms_they_stand_for(logits):
 def test_cross_entropy_losses_stay_finite_where_sigmoid_and_log_do_not():
     a = torch.tensor([-200.0, 200.0])
     assert torch.log(1 - a.sigmoid())[1].isinf()
-    for loss in (losses.cross_entropy_discriminator, losses.minimax_generator, losses.non_saturating_generator):
+    for loss in (
+        losses.cross_entropy_discriminator,
+        losses.minimax_generator,
+        losses.non_saturating_generator,
+    ):
         assert loss(a, a).isfinite().all()
         assert loss(a, -a).isfinite().all()
 
@@ -68,8 +72,8 @@ def test_hinge_and_wasserstein_losses_on_values_worked_out_by_hand():
 
 
 def test_the_optimal_discriminator_minimises_the_cross_entropy():
-    # On four points with known probabilities, D* = p / (p + q) is where the loss's gradient is zero, and the value
-    # there is log 4 - 2 JSD (Goodfellow et al., 2014, proposition 1 and theorem 1).
+    # On four points with known probabilities, D* = p / (p + q) is where the loss's gradient is zero, and
+    # the value there is log 4 - 2 JSD (Goodfellow et al., 2014, proposition 1 and theorem 1).
     p, q = torch.tensor([0.1, 0.2, 0.3, 0.4]).double(), torch.tensor([0.4, 0.3, 0.2, 0.1]).double()
     a = torch.log(p / q).requires_grad_()  # sigmoid(a) = p / (p + q)
 

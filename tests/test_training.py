@@ -161,7 +161,9 @@ def test_a_run_killed_twice_and_resumed_is_bitwise_the_run_never_interrupted(tmp
         different = [k for k in flat[0] if not _same(flat[0][k], flat[1][k])]
         assert not different
     one, two = (models.load(tmp_path / out / "model.safetensors") for out in ("whole", "killed"))
-    assert all(torch.equal(x, y) for x, y in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(x, y) for x, y in zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    )
 
 
 def _flatten(value, prefix=""):
@@ -186,7 +188,13 @@ def test_ctrl_c_saves_stops_and_can_be_resumed(tmp_path):
     dataset = shapes()
     handler = signal.getsignal(signal.SIGINT)
     run = train(
-        small("gan", dataset), dataset, images=320, out=tmp_path, report_every=100, callbacks=[press], progress=False
+        small("gan", dataset),
+        dataset,
+        images=320,
+        out=tmp_path,
+        report_every=100,
+        callbacks=[press],
+        progress=False,
     )
     assert run.interrupted
     assert 100 <= run.images_seen < 320
@@ -277,7 +285,9 @@ def test_starting_over_a_run_or_resuming_it_otherwise_is_refused(tmp_path):
     with pytest.raises(TrainingError, match=r"started otherwise: budget 32 images, seed 0"):
         train(small("gan", dataset), dataset, images=64, seed=1, out=tmp_path, resume=True, progress=False)
     with pytest.raises(TrainingError, match="started otherwise: recipe"):
-        train(small("gan", dataset, r1_gamma=9.0), dataset, images=32, out=tmp_path, resume=True, progress=False)
+        train(
+            small("gan", dataset, r1_gamma=9.0), dataset, images=32, out=tmp_path, resume=True, progress=False
+        )
 
 
 def test_a_damaged_checkpoint_is_refused_in_words(tmp_path):
@@ -372,14 +382,21 @@ def test_presets_are_resolved_and_an_unknown_one_lists_them(monkeypatch):
 def test_a_run_folder_holds_a_model_that_says_what_it_is(tmp_path):
     dataset = shapes()
     run = train(small("gan", dataset), dataset, images=64, seed=2, out=tmp_path, progress=False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "history.json", "model.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint.pt",
+        "history.json",
+        "model.safetensors",
+    ]
     about = models.load_metadata(tmp_path / "model.safetensors")
     assert about["data"] == "shapes/train/96"
     assert about["seed"] == 2
     assert about["class_names"] == ["a", "b", "c"]
     assert json.loads((tmp_path / "history.json").read_text()) == run.history
     torch.testing.assert_close(
-        models.sample(models.load(tmp_path / "model.safetensors"), 3), models.sample(run.model, 3), atol=0, rtol=0
+        models.sample(models.load(tmp_path / "model.safetensors"), 3),
+        models.sample(run.model, 3),
+        atol=0,
+        rtol=0,
     )
 
 

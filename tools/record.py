@@ -16,16 +16,17 @@ from pathlib import Path
 import torch
 
 from prodgen import data, evaluation, models, presets, recorded, training
+from prodgen.files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "fashion-mnist"
 SEEDS = {"quick": range(5), "full": range(3)}
 LIMITS = {
-    "classifier": "A yardstick for this book's metrics on Fashion-MNIST. Frozen: numbers from two classifiers do not "
-    "compare. Not a product for sorting photos.",
+    "classifier": "A yardstick for this book's metrics on Fashion-MNIST. Frozen: numbers from two "
+    "classifiers do not compare. Not a product for sorting photos.",
     "gan": "Draws 28 by 28 grey pictures of ten kinds of Zalando's products of 2017 and nothing else.",
-    "vae": "Draws 28 by 28 grey pictures of ten kinds of Zalando's products of 2017 and nothing else; its samples "
-    "are decoder means, softer than photos.",
+    "vae": "Draws 28 by 28 grey pictures of ten kinds of Zalando's products of 2017 and nothing else; its "
+    "samples are decoder means, softer than photos.",
 }
 
 
@@ -46,7 +47,8 @@ def accuracy(classifier) -> dict:
     test = data.load(DATA, "test")
     right = evaluation.predict(test, classifier) == test.labels
     by_class = {
-        name: round(right[test.labels == k].float().mean().item(), 4) for k, name in enumerate(test.class_names)
+        name: round(right[test.labels == k].float().mean().item(), 4)
+        for k, name in enumerate(test.class_names)
     }
     return {"accuracy": round(right.float().mean().item(), 4), "accuracy_by_class": by_class}
 
@@ -73,7 +75,7 @@ def record_model(kind: str) -> None:
         "sha256": recorded.file_hash(path),
         "stamp": recorded.stamp(kind, trainer.recipe, [seed], run.seconds, scored=kind != "classifier"),
     }
-    models.write_whole(recorded.WEIGHTS / f"{name}.json", (json.dumps(card, indent=1) + "\n").encode())
+    write_json(recorded.WEIGHTS / f"{name}.json", card)
 
 
 def record_band(kind: str, preset: str) -> None:
@@ -82,13 +84,19 @@ def record_band(kind: str, preset: str) -> None:
     for seed in SEEDS[preset]:
         trainer, run, _ = train(kind, preset, seed)
         metrics = evaluation.evaluate(run.model.cpu(), test)
-        rows.append({"seed": seed, "seconds": round(run.seconds, 1), "images_seen": run.images_seen, **metrics})
+        rows.append(
+            {"seed": seed, "seconds": round(run.seconds, 1), "images_seen": run.images_seen, **metrics}
+        )
         seconds += run.seconds
         print(json.dumps(rows[-1]))
     seeds = [row["seed"] for row in rows]
     result = {"stamp": recorded.stamp(kind, trainer.recipe, seeds, seconds, scored=True), "values": rows}
-    path = recorded.RESULTS / f"{kind}-{preset}.json"
-    models.write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+    write_json(recorded.RESULTS / f"{kind}-{preset}.json", result)
+
+
+def write_json(path: Path, content: dict) -> None:
+    with write_whole(path) as file:
+        file.write((json.dumps(content, indent=1) + "\n").encode())
 
 
 def main() -> None:

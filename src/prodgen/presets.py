@@ -46,8 +46,8 @@ def budget(kind: str, preset: str = "auto") -> int:
 class GANRecipe:
     """Everything that shapes a GAN's training except its budget.
 
-    The loss is relativistic (Jolicoeur-Martineau, 2019) with the R1 penalty (Mescheder et al., 2018), the pair
-    that Huang et al. (2024) show to converge.
+    The loss is relativistic (Jolicoeur-Martineau, 2019) with the R1 penalty (Mescheder et al., 2018), the
+    pair that Huang et al. (2024) show to converge.
     """
 
     loss: str = "relativistic"  # a key of losses.ADVERSARIAL

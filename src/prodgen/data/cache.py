@@ -42,7 +42,10 @@ def map_bytes(path: Path) -> np.ndarray:
 
 @contextmanager
 def write_cache(path: Path) -> Iterator[BinaryIO]:
-    """As `files.write_whole`, in a folder that is made if need be.  Raises DataError where it cannot be written."""
+    """As `files.write_whole`, in a folder that is made if need be.
+
+    Raises DataError where it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as file:

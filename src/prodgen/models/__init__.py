@@ -1,7 +1,6 @@
 """Networks, how to sample from them, and how to keep them in a file. No training logic lives here."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from prodgen.files import write_whole
 from prodgen.models.classifier import Classifier
 from prodgen.models.gan import Discriminator, Generator
 from prodgen.models.vae import VAE
@@ -43,9 +43,9 @@ def sample(
 ) -> Tensor:
     """n images drawn from the model: float32 (n, C, H, W) in [-1, 1] on the CPU.
 
-    A generator's output, or a VAE's decoder mean, at z ~ N(0, I). The noise is drawn on the CPU, so that a seed
-    means the same z on every device. `labels` for a generator with classes: one class, an int64 tensor (n,), or
-    None for the classes in turn, 0, 1, ..., 0, 1, ...
+    A generator's output, or a VAE's decoder mean, at z ~ N(0, I). The noise is drawn on the CPU, so that a
+    seed means the same z on every device. `labels` for a generator with classes: one class, an int64 tensor
+    (n,), or None for the classes in turn, 0, 1, ..., 0, 1, ...
 
     Raises ValueError if labels are given to a model without classes, or name a class it does not have.
     """
@@ -85,20 +85,8 @@ def save_as(path: str | Path, model: nn.Module, half: bool = False, **metadata) 
         for name, t in model.state_dict().items()
     }
     header = {"kind": kind, "config": json.dumps(model.config), "about": json.dumps(metadata)}
-    write_whole(Path(path), save(tensors, header))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds the old content or the new, never a part: write aside, then rename."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(aside, "wb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with write_whole(path) as file:
+        file.write(save(tensors, header))
 
 
 def load(path: str | Path) -> nn.Module:

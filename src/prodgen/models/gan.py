@@ -10,7 +10,7 @@ STAGES = {28: (7, 2), 32: (8, 2), 64: (4, 4)}
 
 
 def stages(image_size: int) -> tuple[int, int]:
-    """Smallest resolution and number of doublings for an image size; ValueError for a size we do not build."""
+    """Smallest resolution and number of doublings for an image size; ValueError for any other size."""
     if image_size not in STAGES:
         raise ValueError(f"image_size is {image_size}; the networks are built for {sorted(STAGES)}")
     return STAGES[image_size]
@@ -19,9 +19,9 @@ def stages(image_size: int) -> tuple[int, int]:
 class Generator(nn.Module):
     """Noise, and a class if there are any, to images.
 
-    A linear layer paints a small feature map; each stage doubles its resolution and halves its channels (a DCGAN
-    stack, Radford et al., 2016, at a laptop's width). With `num_classes` > 0 a learned embedding of the label is
-    concatenated to z.
+    A linear layer paints a small feature map; each stage doubles its resolution and halves its channels (a
+    DCGAN stack, Radford et al., 2016, at a laptop's width). With `num_classes` > 0 a learned embedding of
+    the label is concatenated to z.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Generator(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and, if the model has classes, labels int64 (N,) -> images (N, C, H, W) in [-1, 1]."""
+        """z (N, latent_dim) and, if there are classes, labels int64 (N,) -> images (N, C, H, W) in [-1, 1]."""
         if self.num_classes:
             z = torch.cat([z, self.embedding(labels)], dim=1)
         # Read as (N, H, W, C) and permuted, the feature map is in channels-last layout without a copy.
@@ -71,8 +71,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images, and a class if there are any, to logits: how much more real than not.
 
-    No normalisation: a penalty on the gradient of one image's logit needs a network that looks at one image at a
-    time. With `num_classes` > 0 the label enters by projection (Miyato and Koyama, 2018).
+    No normalisation: a penalty on the gradient of one image's logit needs a network that looks at one image
+    at a time. With `num_classes` > 0 the label enters by projection (Miyato and Koyama, 2018).
     """
 
     def __init__(

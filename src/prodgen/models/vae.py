@@ -10,9 +10,9 @@ from prodgen.models.gan import stages
 class VAE(nn.Module):
     """Kingma and Welling (2014) with convolutions.
 
-    likelihood "bernoulli": pixels are mapped to [0, 1] and binarised anew at each look (dynamic binarisation, as
-    Burda et al., 2016, do), so the bounds are comparable with published ones. "gaussian": pixels are scored as they
-    are, with one standard deviation for all, learned with the weights.
+    likelihood "bernoulli": pixels are mapped to [0, 1] and binarised anew at each look (dynamic
+    binarisation, as Burda et al., 2016, do), so the bounds are comparable with published ones. "gaussian":
+    pixels are scored as they are, with one standard deviation for all, learned with the weights.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class VAE(nn.Module):
         return mean, log_var
 
     def reparameterise(self, mean: Tensor, log_var: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """z = mean + sigma * epsilon with epsilon ~ N(0, I): gradients reach mean and log_var.  (N, latent_dim)."""
+        """z = mean + sigma * epsilon with epsilon ~ N(0, I), so that gradients reach both: (N, latent_dim)."""
         noise = torch.randn(mean.shape, generator=rng, device=mean.device)
         return mean + torch.exp(0.5 * log_var) * noise
 
@@ -84,7 +84,7 @@ class VAE(nn.Module):
         return 2 * torch.sigmoid(out) - 1 if self.likelihood == "bernoulli" else out.clamp(-1, 1)
 
     def target(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """What the likelihood scores: x itself, or for Bernoulli pixels a binary draw with mean (x + 1) / 2."""
+        """What the likelihood scores: x, or for Bernoulli pixels a binary draw with mean (x + 1) / 2."""
         if self.likelihood == "gaussian":
             return x
         uniform = torch.rand(x.shape, generator=rng, device=x.device)
@@ -102,7 +102,10 @@ class VAE(nn.Module):
         return 2 * target - 1 if self.likelihood == "bernoulli" else target
 
     def elbo_terms(self, x: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """One-sample estimate of E[log p(x|z)] and the exact KL, in nats: images (N, C, H, W) -> (N,), (N,)."""
+        """A one-sample estimate of E[log p(x|z)] and the exact KL: images (N, C, H, W) -> (N,), (N,).
+
+        In nats; their difference is the ELBO.
+        """
         target = self.target(x, rng)
         mean, log_var = self.encode(self.encoder_input(target))
         z = self.reparameterise(mean, log_var, rng)

@@ -47,7 +47,9 @@ def result_names() -> tuple[str, ...]:
 
 
 def load_model(name: str) -> nn.Module:
-    """A shipped model in float32 and eval mode, on the CPU; its file is checked against the SHA-256 in its card.
+    """A shipped model in float32 and eval mode, on the CPU.
+
+    Its file is checked against the SHA-256 in its card.
 
     Raises KeyError for an unknown name and lists the known ones, ValueError for a damaged file.
     """
@@ -78,12 +80,14 @@ def _read(folder: Path, name: str, known: tuple[str, ...]) -> dict[str, Any]:
 
 
 def stamp(kind: str, recipe: Any, seeds: Sequence[int], seconds: float, scored: bool) -> dict[str, Any]:
-    """Where a record comes from: recipe, hashes of the modules behind it, commit, seeds, device, time in seconds.
+    """Where a record comes from: recipe, hashes of the modules behind it, commit, seeds, device, seconds.
 
     kind: "classifier", "gan" or "vae". `scored`: evaluation's modules had a part in it too.
     """
     modules = MODULES[kind] + (_evaluation_modules() if scored else ())
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=FOLDER, capture_output=True, text=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=FOLDER, capture_output=True, text=True
+    )
     return {
         "recipe": dataclasses.asdict(recipe),
         "modules": {module: module_hash(module) for module in modules},
@@ -97,7 +101,7 @@ def stamp(kind: str, recipe: Any, seeds: Sequence[int], seconds: float, scored: 
 
 
 def stale(record: dict[str, Any], recipe: Any) -> list[str]:
-    """What has changed since a card or result was stamped: names of modules, and "recipe". Empty if nothing."""
+    """What has changed since a card or result was stamped: modules by name, "recipe", or nothing."""
     was = record["stamp"]
     changed = [module for module, digest in was["modules"].items() if module_hash(module) != digest]
     # Through JSON, so that tuples compare as the lists that were stored.
@@ -118,7 +122,10 @@ def module_hash(module: str) -> str:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             docstring = node.body[0]
             lines[docstring.lineno - 1 : docstring.end_lineno] = [""] * (
                 docstring.end_lineno - docstring.lineno + 1
@@ -142,6 +149,10 @@ def device_name() -> str:
         return torch.cuda.get_device_name()
     name, cpuinfo = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        names = [line.split(":", 1)[1] for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1]
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         name = names[0].strip() if names else name
     return f"{name}, {torch.get_num_threads()} of {os.cpu_count()} cores"

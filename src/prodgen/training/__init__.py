@@ -32,8 +32,8 @@ def new_trainer(
 ) -> GANTrainer | VAETrainer | ClassifierTrainer:
     """Fresh networks that fit the data set, initialised from the seed, in their trainer.
 
-    kind: "gan", "vae" or "classifier". A GAN is class-conditional where the data have classes, unless `conditional`
-    is false. `recipe`: the kind's recipe from `presets`, its default if None.
+    kind: "gan", "vae" or "classifier". A GAN is class-conditional where the data have classes, unless
+    `conditional` is false. `recipe`: the kind's recipe from `presets`, its default if None.
 
     Raises ValueError for an image size that the networks are not built for.
     """

@@ -35,7 +35,10 @@ class ClassifierTrainer:
         return padded[torch.arange(n, device=device)[:, None, None], rows, columns].permute(0, 3, 1, 2)
 
     def step(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """One step on a batch: real (N, C, H, W) in [-1, 1], labels int64 (N,). Returns scalars to be logged."""
+        """One step on a batch: real (N, C, H, W) in [-1, 1], labels int64 (N,).
+
+        Returns scalar tensors to be logged.
+        """
         logits = self.classifier(self.augment(real, rng))
         loss = cross_entropy(logits, labels)
         self.optimiser.zero_grad()

@@ -9,9 +9,9 @@ from torch import nn
 class EMA:
     """Keeps `average`, a copy of the network whose parameters *and buffers* trail the network's own.
 
-    Batch norm's running statistics belong to the weights that they were measured with: averaged weights with the
-    latest statistics do not fit together. The half-life is the shorter of `half_life` images and 5 % of the images
-    seen, so that a short run is not dragged back to its random start.
+    Batch norm's running statistics belong to the weights that they were measured with: averaged weights
+    with the latest statistics do not fit together. The half-life is the shorter of `half_life` images and
+    5 % of the images seen, so that a short run is not dragged back to its random start.
     """
 
     def __init__(self, network: nn.Module, half_life: int):

@@ -1,4 +1,4 @@
-"""The one training loop: device, precision, budget, averaging, checkpoints and progress, around any trainer."""
+"""The one training loop: device, precision, budget, average, checkpoints and progress around any trainer."""
 
 import contextlib
 import dataclasses
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from prodgen import models
 from prodgen.data import ImageDataset
+from prodgen.files import write_whole
 from prodgen.training import checkpoint
 from prodgen.training.ema import EMA
 from prodgen.training.optimiser import learning_rate
@@ -91,16 +92,16 @@ def train(
     """Train on a budget of `images` shown or `minutes` spent; exactly one of the two.
 
     trainer: a GANTrainer, VAETrainer or ClassifierTrainer. Its networks are trained in place.
-    out: a folder for `checkpoint.pt` (everything that --resume needs), `model.safetensors` (the averaged network)
-        and `history.json`; None keeps nothing.
-    resume: go on from the folder's checkpoint, if it has one. With an image budget on a CPU the result is bitwise
-        that of a run never interrupted.
-    callbacks: called with the Run every `report_every` images (an epoch, if not said) and at the end. Their time is
-        not counted.
+    out: a folder for `checkpoint.pt` (everything that a resumed run needs), `model.safetensors` (the averaged
+        network) and `history.json`; None keeps nothing.
+    resume: go on from the folder's checkpoint, if it has one. With an image budget on a CPU the result is
+        bitwise that of a run never interrupted.
+    callbacks: called with the Run every `report_every` images (an epoch, if not said) and at the end. Their
+        time is not counted.
 
-    On Ctrl-C the run is saved and returned with `interrupted` set. Raises TrainingError for a budget, folder or
-    checkpoint that does not fit, for more than one process, and for a loss or weight that is not finite: the
-    message names the step, and the last checkpoint stays.
+    On Ctrl-C the run is saved and returned with `interrupted` set. Raises TrainingError for a budget,
+    folder or checkpoint that does not fit, for more than one process, and for a loss or weight that is not
+    finite: the message names the step, and the last checkpoint stays.
     """
     if (images is None) == (minutes is None):
         raise TrainingError("give a budget: either images or minutes")
@@ -165,7 +166,8 @@ def train(
                 images_seen=run.images_seen,
                 seconds=round(run.seconds, 1),
             )
-            models.write_whole(folder / "history.json", json.dumps(run.history).encode())
+            with write_whole(folder / "history.json") as file:
+                file.write(json.dumps(run.history).encode())
 
     with _interrupts() as interrupted:
         while (spent := done()) < 1 and not interrupted():
@@ -195,10 +197,11 @@ def train(
 
 
 def _mean_finite(pending: list[dict[str, Tensor]], last_step: int) -> dict[str, float]:
-    """The mean of each logged value over the steps that logged it; TrainingError names a step that is not finite."""
-    rows = [
-        dict(zip(row, torch.stack(list(row.values())).tolist(), strict=True)) for row in pending
-    ]
+    """The mean of each logged value over the steps that logged it.
+
+    Raises TrainingError, which names the step, where one is not finite.
+    """
+    rows = [dict(zip(row, torch.stack(list(row.values())).tolist(), strict=True)) for row in pending]
     for step, row in enumerate(rows, start=last_step - len(rows) + 1):
         for name, value in row.items():
             if not math.isfinite(value):
@@ -243,7 +246,9 @@ def _restore(
     differing = [key for key in identity if state["identity"].get(key) != identity[key]]
     if differing:
         was = ", ".join(f"{key} {state['identity'].get(key)}" for key in differing)
-        raise TrainingError(f"the run in {folder} was started otherwise: {was}. Repeat its settings to resume it")
+        raise TrainingError(
+            f"the run in {folder} was started otherwise: {was}. Repeat its settings to resume it"
+        )
     for name in trainer.networks:
         getattr(trainer, name).load_state_dict(state["networks"][name])
     for name in trainer.optimisers:
@@ -275,7 +280,7 @@ def _report(
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """While active, the first Ctrl-C is only noted, so that no step is cut in half; a second one interrupts."""
+    """While active, the first Ctrl-C is only noted, so that no step is cut in half; the next interrupts."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # only the main thread may handle signals
         return

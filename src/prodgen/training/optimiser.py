@@ -8,7 +8,7 @@ from torch.optim import AdamW
 
 
 def adam(network: nn.Module, recipe: Any) -> AdamW:
-    """Adam (Kingma and Ba, 2015) on all parameters; with decoupled weight decay only if the recipe has one."""
+    """Adam (Kingma and Ba, 2015) on all parameters, with decoupled weight decay if the recipe has one."""
     return AdamW(
         network.parameters(),
         lr=recipe.learning_rate,
