@@ -71,8 +71,8 @@ def inception_features(images: Tensor | ImageDataset, batch_size: int = 32) -> T
         inception = FrechetInceptionDistance(feature=2048).inception
     except (URLError, ModuleNotFoundError) as error:
         raise EvaluationError(
-            f"The Inception weights could not be fetched ({error}); metrics on Inception features need "
-            f"a network, or the file weights-inception-2015-12-05-6726825d.pth in {torch.hub.get_dir()}/checkpoints."
+            f"The Inception weights could not be fetched ({error}); connect to a network, or put the file "
+            f"weights-inception-2015-12-05-6726825d.pth into {torch.hub.get_dir()}/checkpoints."
         ) from None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     inception.to(device)
