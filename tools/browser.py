@@ -1,0 +1,64 @@
+"""Built pages in headless Chromium: what the page tests and the screenshots share."""
+
+import functools
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, Playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# No sandbox: as root Chromium refuses to start with one. The rest keeps it from calling home.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# A page is finished when its formulas and diagrams are drawn; both arrive after the "load" event.
+FINISHED = """() => {
+  const maths = document.querySelectorAll('span.math, div.math');
+  const drawn = [...maths].every((m) => m.querySelector('mjx-container'));
+  const diagrams = document.querySelectorAll('pre.mermaid, div.mermaid');
+  return drawn && [...diagrams].every((d) => d.querySelector('svg'));
+}"""
+
+
+def find() -> str | None:
+    """Path of the installed Chromium or Chrome."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Print nothing: the pages under test speak for themselves."""
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serve `folder` on a free local port; yields the address, without a final slash."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def launch(playwright: Playwright, program: str) -> Browser:
+    """Start Chromium without a window."""
+    return playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+
+
+def visit(page: Page, address: str) -> None:
+    """Open `address` and wait until everything on it is drawn."""
+    page.goto(address, wait_until="load")
+    page.wait_for_function(FINISHED, timeout=20_000)
+    page.evaluate("document.fonts.ready")

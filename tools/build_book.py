@@ -1,0 +1,349 @@
+"""Build the HTML book from executed copies of its notebooks.
+
+    python tools/build_book.py --preset quick                     # the checkout's package, into _build/
+    python tools/build_book.py --preset smoke --wheel DIR --out _build/test
+
+1. Every notebook runs under papermill in an empty folder of its own: what it finds is what Colab would find.
+   An executed copy is kept in `OUT/executed/PRESET/` and used again as long as the notebook, the package, the
+   preset and the installed versions stay as they were.
+2. A mirror of the book in `OUT/stage/`, with the executed copies in place of the notebooks, is built by
+   Jupyter Book; warnings are errors.
+3. The result takes the place of `OUT/html/` in one rename. Its download buttons give the notebooks as they
+   are stored, without outputs.
+
+`--wheel DIR` proves the wheel in place of the checkout: `pip install --no-deps --target DIR WHEEL` makes DIR.
+"""
+
+import argparse
+import hashlib
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from nbformat import NotebookNode
+from papermill.inspection import inspect_notebook
+from traitlets.config import Config
+
+from prodgen.presets import PRESETS, resolve
+
+ROOT = Path(__file__).resolve().parents[1]
+PLACEHOLDER = "https://github.com/OWNER/REPOSITORY"
+CELL_TIMEOUT = 30 * 60  # seconds; a cell of the longest preset stays far below it
+TRACEBACK_LINES = 12
+# Without it each kernel warns on the terminal that its connection is plain.
+KERNEL_CONFIG = Config({"KernelManager": {"transport_encryption": "auto"}})
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_NOTE = "*The controls of this figure need a running kernel; here it stands at their first setting.*"
+REDIRECT = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=book/index.html">
+<title>Product Image Generation with Deep Learning</title>
+</head>
+<body><p><a href="book/index.html">Product Image Generation with Deep Learning</a></p></body>
+</html>
+"""
+
+
+class BuildError(RuntimeError):
+    """The book cannot be built; the message says where and why."""
+
+
+# ---------------------------------------------------------------- what a notebook runs against
+
+
+def kernel_environment(wheel: Path | None, threads: int | None) -> dict[str, str]:
+    """The kernels' environment: nothing of the caller's own Python or Jupyter set-up reaches a chapter."""
+    hidden = {"PYTHONPATH", "PYTHONSTARTUP", "PYTHONWARNINGS", "MPLBACKEND", "PRODGEN_PRESET"}
+    env = {name: value for name, value in os.environ.items() if name not in hidden}
+    env["JUPYTER_PREFER_ENV_PATH"] = "1"  # "python3" is this interpreter, whatever kernels the user has
+    if wheel:
+        env["PYTHONPATH"] = str(wheel)
+    if threads:
+        env["OMP_NUM_THREADS"] = str(threads)
+    return env
+
+
+def locate_package(wheel: Path | None) -> Path:
+    """The folder that `import prodgen` finds in a kernel; with `wheel`, it has to lie in there."""
+    code = "import os, prodgen; print(os.path.dirname(os.path.abspath(prodgen.__file__)))"
+    with tempfile.TemporaryDirectory() as empty:
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=empty,
+            env=kernel_environment(wheel, None),
+            capture_output=True,
+            text=True,
+        )
+    if run.returncode:
+        raise BuildError(f"`import prodgen` fails: {run.stderr.strip().splitlines()[-1]}")
+    package = Path(run.stdout.strip())
+    if wheel and not package.is_relative_to(wheel):
+        raise BuildError(f"--wheel {wheel}: there is no prodgen in it, the one in {package} was imported")
+    return package
+
+
+def versions() -> list[str]:
+    """Interpreter, machine and every installed distribution, as "name==version"."""
+    installed = {f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()}
+    return [sys.version, platform.machine(), *sorted(installed)]
+
+
+def fingerprint(package: Path, preset: str, environment: list[str]) -> str:
+    """What all notebooks share: tool, preset, versions, the package with its recorded files and its place."""
+    state = hashlib.sha256(json.dumps([str(package), preset, environment]).encode())
+    state.update(Path(__file__).read_bytes())
+    for path in sorted(p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        state.update(json.dumps([path.relative_to(package).as_posix(), path.stat().st_size]).encode())
+        state.update(path.read_bytes())
+    return state.hexdigest()
+
+
+def cache_key(notebook: Path, common: str) -> str:
+    """Key of the executed copy of `notebook`: it alone changes with an edit of the notebook."""
+    return hashlib.sha256(common.encode() + notebook.read_bytes()).hexdigest()
+
+
+# ---------------------------------------------------------------- execution
+
+
+def describe(notebook: Path, cell: NotebookNode) -> str:
+    """Name a cell so that it is found: its number in the stored notebook (from 1), its id, its first line."""
+    ids = [c.get("id") for c in nbformat.read(notebook, as_version=4).cells]
+    number = f"cell {ids.index(cell.id) + 1}" if cell.get("id") in ids else "the cell with the parameters"
+    first = cell.source.strip().splitlines()[0] if cell.source.strip() else ""
+    return f"{notebook.name}, {number} (id {cell.get('id')}): {first}"
+
+
+def without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def failure(notebook: Path, partial: Path, error: Exception) -> str:
+    """Name the cell at which execution stopped, and why: its traceback's last lines, or the kernel's end."""
+    cells = nbformat.read(partial, as_version=4).cells if partial.exists() else []
+    for cell in cells:
+        state = cell.metadata.get("papermill", {})
+        if state.get("exception") or state.get("status") == "running":
+            tracebacks = ["\n".join(o.traceback) for o in cell.get("outputs", []) if o.output_type == "error"]
+            reason = without_colours(tracebacks[0]) if tracebacks else f"{type(error).__name__}: {error}"
+            lines = reason.rstrip().splitlines()[-TRACEBACK_LINES:]
+            return "\n    ".join([f"{describe(notebook, cell)} failed", *lines])
+    return f"{notebook.name} failed: {type(error).__name__}: {error}"
+
+
+def tidy(nb: NotebookNode) -> None:
+    """Take out what differs between two runs of one notebook, and hide the cell that papermill injected."""
+    nb.metadata.pop("papermill", None)
+    for cell in nb.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
+            cell.metadata.tags.append("remove-cell")
+
+
+def picture_of(model_id: str, state: dict) -> str | None:
+    """The PNG (base64) that the first Image widget in this widget's tree shows."""
+    model = state.get(model_id, {})
+    if model.get("model_name") == "ImageModel":
+        return next((b["data"] for b in model.get("buffers", []) if b["path"] == ["value"]), None)
+    children = (child.removeprefix("IPY_MODEL_") for child in model.get("state", {}).get("children", []))
+    return next(filter(None, (picture_of(child, state) for child in children)), None)
+
+
+def flatten_widgets(notebook: Path, nb: NotebookNode) -> list[str]:
+    """Put its picture where a widget stands: without a kernel its controls move and nothing happens.
+
+    The picture is what its Image widget shows at the first setting. Output widgets (`interact`) are refused:
+    now and then nbclient waits for ever on them (its issue 312). Returns what is wrong, if anything.
+    """
+    state = nb.metadata.pop("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    if any(model.get("model_name") == "OutputModel" for model in state.values()):
+        return [f"{notebook.name} captures output in a widget (interact, Output): draw into an Image widget"]
+    found, cells = [], []
+    for cell in nb.cells:
+        cells.append(cell)
+        for output in cell.get("outputs", []):
+            if view := output.get("data", {}).get(WIDGET_VIEW):
+                if png := picture_of(view["model_id"], state):
+                    output.data = {"image/png": png}
+                    cells.append(nbformat.v4.new_markdown_cell(WIDGET_NOTE, id=f"{cell.id}-note"))
+                else:
+                    found.append(f"{describe(notebook, cell)}\n    shows a widget without a picture")
+    nb.cells = cells
+    return found
+
+
+def complaints(notebook: Path, nb: NotebookNode) -> list[str]:
+    """What a reader must not meet: warnings on stderr, pictures without alternative text."""
+    found = []
+    for cell in nb.cells:
+        outputs = cell.get("outputs", [])
+        if stderr := "".join(o.text for o in outputs if o.get("name") == "stderr").strip():
+            last = without_colours(stderr).splitlines()[-1]
+            found.append(f"{describe(notebook, cell)}\n    wrote to stderr: {last}")
+        mimes = {mime for o in outputs for mime in o.get("data", {})}
+        pictures = any(mime.startswith("image/") for mime in mimes)
+        if pictures and not cell.metadata.get("mystnb", {}).get("image", {}).get("alt"):
+            found.append(f"{describe(notebook, cell)}\n    draws a picture without alternative text")
+    return found
+
+
+def run_notebook(notebook: Path, executed: Path, preset: str, key: str) -> tuple[float, list[str]]:
+    """Run one notebook and keep its executed copy if nothing is wrong. Returns seconds and what is wrong."""
+    if "preset" not in inspect_notebook(str(notebook)):
+        return 0.0, [f"{notebook.name} has no cell tagged `parameters` that sets `preset`"]
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="prodgen-") as folder:
+        empty, partial = Path(folder) / "empty", Path(folder) / notebook.name
+        empty.mkdir()
+        try:
+            nb = papermill.execute_notebook(
+                notebook,
+                partial,
+                parameters={"preset": preset},
+                kernel_name="python3",
+                cwd=empty,
+                progress_bar=False,
+                execution_timeout=CELL_TIMEOUT,
+                config=KERNEL_CONFIG,
+            )
+        except Exception as error:  # whatever ends a kernel is reported with the notebook and the cell
+            return time.perf_counter() - start, [failure(notebook, partial, error)]
+    seconds = time.perf_counter() - start
+    tidy(nb)
+    problems = flatten_widgets(notebook, nb) + complaints(notebook, nb)
+    if not problems:
+        nb.metadata["prodgen_build"] = {"key": key, "seconds": round(seconds, 1)}
+        unfinished = executed.with_suffix(".unfinished")
+        nbformat.write(nb, unfinished)
+        unfinished.replace(executed)
+    return seconds, problems
+
+
+def stored_key(executed: Path) -> str | None:
+    """The key under which an executed copy was made; None if there is no readable copy."""
+    try:
+        return json.loads(executed.read_text(encoding="utf-8"))["metadata"]["prodgen_build"]["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def set_environment(environment: dict[str, str]) -> None:
+    """Make `environment` this worker's own: the kernels inherit it."""
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def execute(notebooks: list[Path], folder: Path, preset: str, wheel: Path | None) -> None:
+    """Bring the executed copies in `folder` up to date; one line a notebook. Raises BuildError at the end."""
+    common = fingerprint(locate_package(wheel), preset, versions())
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in {n.name for n in notebooks}:
+            path.unlink()  # the copy of a notebook that is gone, or an unfinished one
+    keys = {n: cache_key(n, common) for n in notebooks}
+    due = [n for n in notebooks if stored_key(folder / n.name) != keys[n]]
+    # Training uses every core, so chapters that train run one after another; a smoke run is mostly start-up.
+    workers = 2 if preset == "smoke" else 1
+    environment = kernel_environment(wheel, threads=1 if workers > 1 else None)
+    spawn = multiprocessing.get_context("spawn")
+    problems = []
+    with ProcessPoolExecutor(workers, spawn, set_environment, (environment,)) as pool:
+        runs = {n: pool.submit(run_notebook, n, folder / n.name, preset, keys[n]) for n in due}
+        for notebook in notebooks:
+            seconds, found = runs[notebook].result() if notebook in runs else (None, [])
+            took = "cached" if seconds is None else f"{seconds:.1f} s"
+            print(f"{notebook.name}: {'FAILED, ' if found else ''}{took}", flush=True)
+            problems += found
+    if problems:
+        raise BuildError("\n".join(problems))
+
+
+# ---------------------------------------------------------------- pages
+
+
+def configuration(source: dict) -> dict:
+    """The configuration; while the repository has no address, without the buttons that would lead nowhere."""
+    if source["repository"]["url"] != PLACEHOLDER:
+        return source
+    html = {name: value for name, value in source["html"].items() if not name.startswith("use_repository")}
+    html.pop("use_issues_button", None)
+    rest = {name: value for name, value in source.items() if name not in ("launch_buttons", "repository")}
+    return {**rest, "html": html}
+
+
+def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
+    """Mirror what Jupyter Book reads into `stage`, the executed copies in the place of the notebooks."""
+    shutil.rmtree(stage, ignore_errors=True)
+    shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
+    shutil.copy(root / "_toc.yml", stage)
+    config = configuration(yaml.safe_load((root / "_config.yml").read_text("utf-8")))
+    (stage / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
+    for path in sorted(executed.glob("*.ipynb")):
+        shutil.copy(path, stage / "book")
+
+
+def build_html(stage: Path, root: Path = ROOT) -> Path:
+    """Run Jupyter Book over `stage`; returns the folder of the pages. Raises BuildError with the warnings."""
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = [str(program), "build", str(stage), "-W", "-n", "--keep-going"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if run.returncode:
+        lines = without_colours(run.stdout).splitlines()
+        told = [line for line in lines if re.search("WARNING|ERROR", line)] or lines[-TRACEBACK_LINES:]
+        raise BuildError("\n".join(["Jupyter Book failed:", *told]))
+    html = stage / "_build" / "html"
+    (html / "index.html").write_text(REDIRECT, "utf-8")  # Jupyter Book's own has neither title nor language
+    for notebook in sorted((root / "book").glob("*.ipynb")):
+        shutil.copy(notebook, html / "_sources" / "book" / notebook.name)  # downloads carry no outputs
+    return html
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Let `new` take the place of the folder `place`; nobody ever finds a half-written one there."""
+    old = place.with_name(place.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def main(preset: str, wheel: Path | None, out: Path) -> None:
+    """Execute, build, put in place: see the head of this file."""
+    preset = resolve(preset)
+    executed = out / "executed" / preset
+    execute(sorted((ROOT / "book").glob("*.ipynb")), executed, preset, wheel)
+    start = time.perf_counter()
+    stage_book(out / "stage", executed)
+    replace_folder(build_html(out / "stage"), out / "html")
+    print(f"{out / 'html' / 'index.html'}: {time.perf_counter() - start:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Build the HTML book from executed copies of its notebooks.")
+    parser.add_argument("--preset", default="auto", choices=("auto", *PRESETS), help="effort; auto by device")
+    parser.add_argument("--wheel", type=Path, help="folder with the wheel installed into it")
+    parser.add_argument("--out", type=Path, default=ROOT / "_build", help="the pages go to OUT/html")
+    arguments = parser.parse_args()
+    try:
+        main(arguments.preset, arguments.wheel and arguments.wheel.resolve(), arguments.out.resolve())
+    except (BuildError, ValueError) as error:
+        sys.exit(f"The book was not built.\n{error}")
