@@ -84,9 +84,9 @@ def record_band(kind: str, preset: str) -> None:
     for seed in SEEDS[preset]:
         trainer, run, _ = train(kind, preset, seed)
         metrics = evaluation.evaluate(run.model.cpu(), test)
-        rows.append(
-            {"seed": seed, "seconds": round(run.seconds, 1), "images_seen": run.images_seen, **metrics}
-        )
+        cost = {"seconds": round(run.seconds, 1), "images_seen": run.images_seen}
+        # The metrics' own seed drew the samples; here "seed" is the run's.
+        rows.append({"sampling_seed": metrics.pop("seed"), "seed": seed, **cost, **metrics})
         seconds += run.seconds
         print(json.dumps(rows[-1]))
     seeds = [row["seed"] for row in rows]
