@@ -91,9 +91,10 @@ def test_data_are_listed_with_licence_and_fetched(capsys):
 def test_a_trained_gan_is_conditional_and_draws_the_same_bytes_for_the_same_seed(gan, tmp_path):
     assert models.load(gan / "model.safetensors").config["num_classes"] == 10
     a, b, other = tmp_path / "a.npy", tmp_path / "b.npy", tmp_path / "c.npy"
-    for out, seed in ((a, 5), (b, 5), (other, 6)):
-        done = run("sample", gan, "--n", 12, "--seed", seed, "--out", out)
+    for out in (a, b):
+        done = run("sample", gan, "--n", 12, "--seed", 5, "--out", out)
         assert done.returncode == 0, done.stderr
+    assert main(["sample", str(gan), "--n", "12", "--seed", "6", "--out", str(other)]) == 0
     assert a.read_bytes() == b.read_bytes() != other.read_bytes()
     images = np.load(a)
     assert images.shape == (12, 1, 28, 28) and images.dtype == np.uint8
@@ -137,9 +138,8 @@ def test_a_shipped_model_draws_through_python_m(tmp_path):
 
 def test_a_folder_of_photos_trains_a_gan_with_its_subfolders_as_classes(photos, tmp_path):
     folder, out = tmp_path / "run", tmp_path / "x.npy"
-    options = ["--data", photos, "--image-size", 32, "--images", 128, "--out", folder]
-    done = run("train", "gan", *options)
-    assert done.returncode == 0, done.stderr
+    options = ["--data", str(photos), "--image-size", "32", "--images", "128", "--out", str(folder)]
+    assert main(["train", "gan", *options]) == 0
     assert main(["sample", str(folder), "--n", "5", "--label", "mug", "--out", str(out)]) == 0
     assert np.load(out).shape == (5, 3, 32, 32)
 
@@ -204,15 +204,12 @@ def test_ctrl_c_saves_and_tells_how_to_go_on(tmp_path, monkeypatch, capsys):
     assert "saved at 192 images" in said
     again = said.strip().split("to go on: ")[1]
     assert again.endswith("--resume")
-    done = run(*shlex.split(again)[1:])
-    assert done.returncode == 0, done.stderr
+    assert main(shlex.split(again)[1:]) == 0
     whole, cut = (
         models.load(tmp_path / name / "model.safetensors").state_dict() for name in ("whole", "cut")
     )
     assert whole.keys() == cut.keys()
-    # Another process with another number of threads: equal but for rounding.
-    for name in whole:
-        torch.testing.assert_close(whole[name], cut[name], rtol=0.05, atol=0.01)
+    assert all(torch.equal(whole[name], cut[name]) for name in whole), "bit by bit, on a CPU"
 
 
 def test_ctrl_c_before_the_first_step_is_no_traceback(tmp_path, monkeypatch, capsys):
