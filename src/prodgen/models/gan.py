@@ -60,7 +60,7 @@ class Generator(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and, if there are classes, labels int64 (N,) -> images (N, C, H, W) in [-1, 1]."""
+        """z (N, latent_dim) and, if there are classes, labels int64 (N,) -> (N, C, H, W) in [-1, 1]."""
         if self.num_classes:
             z = torch.cat([z, self.embedding(labels)], dim=1)
         # Read as (N, H, W, C) and permuted, the feature map is in channels-last layout without a copy.
