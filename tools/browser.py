@@ -25,8 +25,9 @@ ARGUMENTS = (
 FINISHED = """() => {
   const maths = document.querySelectorAll('span.math, div.math');
   const drawn = [...maths].every((m) => m.querySelector('mjx-container'));
-  const diagrams = document.querySelectorAll('pre.mermaid, div.mermaid');
-  return drawn && [...diagrams].every((d) => d.querySelector('svg'));
+  const diagrams = document.querySelectorAll('.mermaid');
+  // While Mermaid measures, a first version of the diagram lies deeper inside.
+  return drawn && [...diagrams].every((d) => d.querySelector(':scope > svg'));
 }"""
 
 

@@ -34,6 +34,7 @@ import nbformat
 import papermill
 import yaml
 from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
 from papermill.inspection import inspect_notebook
 from traitlets.config import Config
 
@@ -136,15 +137,14 @@ def without_colours(text: str) -> str:
 
 def failure(notebook: Path, partial: Path, error: Exception) -> str:
     """Name the cell at which execution stopped, and why: its traceback's last lines, or the kernel's end."""
+    if isinstance(error, PapermillExecutionError):
+        lines = without_colours("\n".join(error.traceback)).rstrip().splitlines()[-TRACEBACK_LINES:]
+    else:
+        lines = f"{type(error).__name__}: {error}".splitlines()[:1]
     cells = nbformat.read(partial, as_version=4).cells if partial.exists() else []
-    for cell in cells:
-        state = cell.metadata.get("papermill", {})
-        if state.get("exception") or state.get("status") == "running":
-            tracebacks = ["\n".join(o.traceback) for o in cell.get("outputs", []) if o.output_type == "error"]
-            reason = without_colours(tracebacks[0]) if tracebacks else f"{type(error).__name__}: {error}"
-            lines = reason.rstrip().splitlines()[-TRACEBACK_LINES:]
-            return "\n    ".join([f"{describe(notebook, cell)} failed", *lines])
-    return f"{notebook.name} failed: {type(error).__name__}: {error}"
+    begun = [c for c in cells if c.cell_type == "code" and c.metadata.papermill.status != "pending"]
+    place = describe(notebook, begun[-1]) if begun else notebook.name
+    return "\n    ".join([f"{place} failed", *lines])
 
 
 def tidy(nb: NotebookNode) -> None:

@@ -1,0 +1,268 @@
+"""The book build: what is executed again and what is not, how failures are named, what reaches the page."""
+
+import base64
+import json
+from pathlib import Path
+
+import build_book
+import nbformat
+import pytest
+import yaml
+from build_book import BuildError, cache_key, configuration, execute, fingerprint
+from jupyter_book.config import get_final_config
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parents[1]
+PARAMETERS = new_code_cell('preset = "auto"', id="parameters", metadata={"tags": ["parameters"]})
+ALT = {"mystnb": {"image": {"alt": "A grey square"}}}
+PIXEL = """import io
+from PIL import Image as Pixels
+file = io.BytesIO()
+Pixels.new("L", (8, 8), 99).save(file, "png")"""
+
+
+def write(path: Path, *code: str, metadata: dict | None = None, parameters: bool = True) -> Path:
+    """A notebook of a title, the parameters cell and a cell for each of `code`: code-0, code-1, …"""
+    title = new_markdown_cell("# A chapter", id="title")
+    cells = [new_code_cell(c, id=f"code-{i}", metadata=metadata or {}) for i, c in enumerate(code)]
+    head = [title, PARAMETERS] if parameters else [title]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=head + cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+def run(folder: Path, *notebooks: Path) -> Path:
+    """Execute `notebooks` at the smoke preset and return the folder with the executed copies."""
+    executed = folder / "executed"
+    execute(list(notebooks), executed, "smoke", None)
+    return executed
+
+
+def outputs(path: Path) -> dict[str, list[dict]]:
+    """{id of a cell: its outputs} of an executed copy."""
+    return {cell["id"]: cell.get("outputs", []) for cell in json.loads(path.read_text("utf-8"))["cells"]}
+
+
+# ---------------------------------------------------------------- what is executed again
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "prodgen"
+    (folder / "recorded").mkdir(parents=True)
+    (folder / "__init__.py").write_text("one = 1")
+    (folder / "recorded" / "gan.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_same_state_same_fingerprint(package: Path) -> None:
+    before = fingerprint(package, "smoke", ["3.13"])
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "init.pyc").write_bytes(b"compiled")
+    assert fingerprint(package, "smoke", ["3.13"]) == before
+
+
+@pytest.mark.parametrize(
+    "changed", ["code", "recorded file", "new file", "renamed file", "preset", "versions"]
+)
+def test_fingerprint_follows(changed: str, package: Path) -> None:
+    before = fingerprint(package, "smoke", ["torch==2"])
+    preset, environment = "smoke", ["torch==2"]
+    match changed:
+        case "code":
+            (package / "__init__.py").write_text("one = 2")
+        case "recorded file":
+            (package / "recorded" / "gan.safetensors").write_bytes(b"other w")
+        case "new file":
+            (package / "empty.py").touch()
+        case "renamed file":
+            (package / "__init__.py").rename(package / "init.py")
+        case "preset":
+            preset = "quick"
+        case "versions":
+            environment = ["torch==3"]
+    assert fingerprint(package, preset, environment) != before
+
+
+def test_an_edit_of_one_notebook_changes_its_key_alone(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "1.ipynb", "1"), write(tmp_path / "2.ipynb", "2")
+    before = cache_key(one, "state"), cache_key(two, "state")
+    write(one, "1 + 1")
+    assert cache_key(one, "state") != before[0]
+    assert cache_key(two, "state") == before[1]
+    assert cache_key(two, "another state") != before[1]
+
+
+def test_only_what_changed_runs_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = write(tmp_path / "one.ipynb", "print(1)"), write(tmp_path / "two.ipynb", "print(2)")
+    executed = run(tmp_path, one, two)
+    assert "cached" not in capsys.readouterr().out
+
+    write(one, "print(3)")
+    run(tmp_path, one, two)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("one.ipynb: ") and "cached" not in first
+    assert second == "two.ipynb: cached"
+    assert outputs(executed / "one.ipynb")["code-0"][0]["text"] == ["3\n"]
+
+    (executed / "one.ipynb").write_text('{"metadata"')  # as a full disk leaves it
+    run(tmp_path, one)
+    assert "cached" not in capsys.readouterr().out
+    assert [path.name for path in executed.iterdir()] == ["one.ipynb"], "the copy of a notebook that is gone"
+
+
+# ---------------------------------------------------------------- what a chapter meets
+
+
+def test_a_notebook_runs_in_an_empty_folder_with_the_preset_and_nothing_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    code = "from os import *; print(preset, listdir(), environ.get('PYTHONPATH'), environ['OMP_NUM_THREADS'])"
+    executed = run(tmp_path, write(tmp_path / "one.ipynb", code))
+    assert outputs(executed / "one.ipynb")["code-0"][0]["text"] == ["smoke [] None 1\n"]
+
+
+def test_the_executed_copy_hides_what_papermill_added_and_forgets_when_it_ran(tmp_path: Path) -> None:
+    nb = nbformat.read(run(tmp_path, write(tmp_path / "one.ipynb", "1")) / "one.ipynb", as_version=4)
+    [injected] = [cell for cell in nb.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert "remove-cell" in injected.metadata.tags and injected.id == "injected-parameters"
+    assert "papermill" not in nb.metadata
+    assert not [cell for cell in nb.cells if {"papermill", "execution"} & set(cell.metadata)]
+    nbformat.validate(nb)
+
+
+def test_with_a_wheel_the_package_must_come_from_it(tmp_path: Path, package: Path) -> None:
+    assert build_book.locate_package(tmp_path) == package
+    assert build_book.locate_package(None).is_relative_to(ROOT)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BuildError, match="there is no prodgen in it"):
+        build_book.locate_package(tmp_path / "empty")
+
+
+# ---------------------------------------------------------------- failures
+
+
+def test_a_failing_cell_is_named_with_its_reason_and_the_others_still_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = write(tmp_path / "bad.ipynb", "x = 1", "# a comment\nx / 0", "print('never')")
+    good = write(tmp_path / "good.ipynb", "print('fine')")
+    with pytest.raises(BuildError) as failure:
+        run(tmp_path, bad, good)
+    message = str(failure.value)
+    assert "bad.ipynb, cell 4 (id code-1): # a comment failed" in message
+    assert message.endswith("ZeroDivisionError: division by zero")
+    assert "\x1b" not in message and "----> 2" in message
+    assert not (tmp_path / "executed" / "bad.ipynb").exists(), "a failed run is no result"
+    assert (tmp_path / "executed" / "good.ipynb").exists()
+    assert "bad.ipynb: FAILED" in capsys.readouterr().out
+
+
+def problems(folder: Path, *code: str, metadata: dict | None = None, parameters: bool = True) -> list[str]:
+    """What is wrong with a run of a notebook of these cells."""
+    notebook = write(folder / "one.ipynb", *code, metadata=metadata, parameters=parameters)
+    return build_book.run_notebook(notebook, folder / "copy.ipynb", "smoke", "key")[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import os; os._exit(3)", "DeadKernelError"),
+        ("import time; time.sleep(60)", "CellTimeoutError"),
+    ],
+)
+def test_a_dead_or_stuck_kernel_is_named_too(
+    code: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_book, "CELL_TIMEOUT", 5)
+    [problem] = problems(tmp_path, "1", code)
+    assert problem.startswith(f"one.ipynb, cell 4 (id code-1): {code} failed\n    {reason}")
+
+
+def test_a_notebook_without_parameters_is_refused(tmp_path: Path) -> None:
+    found = problems(tmp_path, "1", parameters=False)
+    assert found == ["one.ipynb has no cell tagged `parameters` that sets `preset`"]
+
+
+def test_a_warning_in_a_chapter_is_refused(tmp_path: Path) -> None:
+    code = "import warnings; warnings.warn('mend me')"
+    [problem] = problems(tmp_path, code)
+    assert problem.startswith(f"one.ipynb, cell 3 (id code-0): {code}\n    wrote to stderr: ")
+    assert not (tmp_path / "copy.ipynb").exists(), "it would be taken from the cache the next time"
+
+
+def test_a_picture_without_alternative_text_is_refused(tmp_path: Path) -> None:
+    code = f"from IPython.display import Image\n{PIXEL}\nImage(file.getvalue())"
+    [problem] = problems(tmp_path, code)
+    assert problem.startswith("one.ipynb, cell 3 (id code-0): ")
+    assert problem.endswith("draws a picture without alternative text")
+    assert problems(tmp_path, code, metadata=ALT) == []
+
+
+# ---------------------------------------------------------------- widgets
+
+
+def test_a_widget_becomes_the_picture_it_shows(tmp_path: Path) -> None:
+    code = f"""from ipywidgets import FloatSlider, Image, VBox
+{PIXEL}
+VBox([FloatSlider(), VBox([Image(value=file.getvalue(), format="png")])])"""
+    assert problems(tmp_path, code, metadata=ALT) == []
+    nb = nbformat.read(tmp_path / "copy.ipynb", as_version=4)
+    nbformat.validate(nb)
+    assert "widgets" not in nb.metadata
+    [output] = outputs(tmp_path / "copy.ipynb")["code-0"]
+    assert list(output["data"]) == ["image/png"]
+    assert base64.b64decode(output["data"]["image/png"]).startswith(b"\x89PNG")
+    assert nb.cells[-1].source == build_book.WIDGET_NOTE
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("from ipywidgets import IntProgress\nIntProgress()", "shows a widget without a picture"),
+        ("from ipywidgets import Output\nOutput()", "captures output in a widget (interact, Output)"),
+    ],
+)
+def test_a_widget_that_leaves_nothing_to_see_is_refused(code: str, reason: str, tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, code, metadata=ALT)
+    assert reason in problem
+
+
+# ---------------------------------------------------------------- pages
+
+
+def theme(config: dict, folder: Path) -> dict:
+    """The theme options that Jupyter Book makes of the configuration."""
+    (folder / "_config.yml").write_text(yaml.safe_dump(config))
+    sphinx, _ = get_final_config(
+        user_yaml=folder / "_config.yml", sourcedir=folder, cli_config={"latex_individualpages": False}
+    )
+    return sphinx["html_theme_options"]
+
+
+def test_buttons_appear_with_the_address_of_the_repository(tmp_path: Path) -> None:
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    config["repository"]["url"] = build_book.PLACEHOLDER
+    before = theme(configuration(config), tmp_path)
+    assert not before.get("use_repository_button") and not before.get("use_issues_button")
+    assert not before.get("launch_buttons", {}).get("colab_url")
+
+    config["repository"]["url"] = "https://github.com/someone/book"
+    after = theme(configuration(config), tmp_path)
+    assert after["use_repository_button"] and after["use_issues_button"]
+    assert after["launch_buttons"]["colab_url"] == "https://colab.research.google.com"
+    assert (after["repository_url"], after["repository_branch"]) == (
+        "https://github.com/someone/book",
+        "main",
+    )
+    assert after["path_to_docs"] == "", "the pages' names begin with book/ already"
+
+
+def test_the_new_pages_take_the_place_of_the_old_at_once(tmp_path: Path) -> None:
+    for name in ("new", "html"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    build_book.replace_folder(tmp_path / "new", tmp_path / "html")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["html", "html/new"]

@@ -1,0 +1,330 @@
+"""Every page of the built book: opened in headless Chromium, and its links followed.
+
+The pages are those in `_build/html`, or in `$PRODGEN_HTML`; without a built book these tests fail.
+"""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from axe_core_python.sync_playwright import Axe
+from browser import launch, serve, visit
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+HTML = Path(os.environ.get("PRODGEN_HTML", ROOT / "_build" / "html"))
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+DESKTOP, PHONE = 1280, 360  # CSS pixels
+PLACEHOLDER = "https://github.com/OWNER/REPOSITORY"
+
+
+def pages_of(entry: object) -> Iterator[str]:
+    """The names of all pages in (a part of) the table of contents, in order."""
+    if isinstance(entry, list):
+        for item in entry:
+            yield from pages_of(item)
+    elif isinstance(entry, dict):
+        for key, value in entry.items():
+            if key in ("root", "file"):
+                yield value
+            yield from pages_of(value)
+
+
+PAGES = list(pages_of(yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))))
+NOTEBOOKS = [page for page in PAGES if (ROOT / f"{page}.ipynb").exists()]
+COVERED = [
+    row
+    for row in csv.DictReader(
+        (ROOT / "book" / "headings.tsv").read_text("utf-8").splitlines(), delimiter="\t"
+    )
+    if row["page"]
+]
+
+
+def source(page: str) -> str:
+    """What the author wrote: the Markdown of a page, or of all text cells of a notebook."""
+    if page in NOTEBOOKS:
+        cells = json.loads((ROOT / f"{page}.ipynb").read_text("utf-8"))["cells"]
+        return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return (ROOT / f"{page}.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built() -> None:
+    """A missing book is a failure: the tests below prove nothing without one."""
+    if not (HTML / "index.html").exists():
+        pytest.fail(
+            f"there is no built book in {HTML}: run `make book`, or `make test`, which builds its own"
+        )
+
+
+# ---------------------------------------------------------------- without a browser
+
+
+class Document(HTMLParser):
+    """Of one page: its anchors, the heading that follows each, and every address in it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.anchors: dict[str, str] = {}  # id -> text of the next heading
+        self.loads: list[str] = []  # what the browser fetches by itself
+        self.links: list[str] = []  # what a reader may follow
+        self._waiting: list[str] = []
+        self._heading: list[str] | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if name := attributes.get("id"):
+            self.anchors[name] = ""
+            self._waiting.append(name)
+        if re.fullmatch("h[1-6]", tag):
+            self._heading = []
+        address = attributes.get("src") or attributes.get("href")
+        if address and tag == "a":
+            self.links.append(address)
+        elif address and attributes.get("rel") != "canonical":
+            self.loads.append(address)
+
+    def handle_data(self, data: str) -> None:
+        if self._heading is not None:
+            self._heading.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if re.fullmatch("h[1-6]", tag) and self._heading is not None:
+            self.anchors |= dict.fromkeys(self._waiting, "".join(self._heading))
+            self._waiting, self._heading = [], None
+
+
+@cache
+def document(path: Path) -> Document:
+    return Document(path.read_text("utf-8"))
+
+
+def dead(page: Path, address: str) -> bool:
+    """Whether a local address on `page` leads to a missing file or a missing anchor."""
+    parts = urlsplit(address)
+    target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+    if not target.is_file():
+        return True
+    fragment = unquote(parts.fragment)
+    return bool(fragment) and target.suffix == ".html" and fragment not in document(target).anchors
+
+
+def external(address: str) -> bool:
+    return bool(urlsplit(address).netloc)
+
+
+def test_every_link_inside_the_book_leads_somewhere() -> None:
+    files = [path for path in HTML.rglob("*.html") if "_static" not in path.parts]
+    assert len(files) > len(PAGES)
+    addresses = [(path, a) for path in files for a in document(path).links + document(path).loads]
+    local = [(path, a) for path, a in addresses if not external(a) and urlsplit(a).scheme in ("", "file")]
+    assert local
+    assert not [f"{path.relative_to(HTML)}: {a}" for path, a in local if dead(path, a)]
+
+
+def test_no_page_and_no_style_sheet_names_a_foreign_server_to_load_from() -> None:
+    pages = [(p, a) for p in HTML.rglob("*.html") for a in document(p).loads]
+    sheet = re.compile(r"(?:url\(|@import)\s*[\"']?([^\"')\s]+)")
+    styles = [(p, a) for p in HTML.rglob("*.css") for a in sheet.findall(p.read_text("utf-8"))]
+    assert pages and styles
+    assert not [f"{path.relative_to(HTML)}: {a}" for path, a in pages + styles if external(a)]
+
+
+@pytest.mark.parametrize("row", COVERED, ids=lambda row: row["number"])
+def test_each_covered_heading_of_the_article_has_its_anchor(row: dict[str, str]) -> None:
+    anchors = document(HTML / "book" / f"{row['page']}.html").anchors
+    assert row["anchor"] in anchors
+    heading = re.search(r"[\u4e00-\u9fff][^：（]*", row["heading"]).group()  # the article's own words
+    assert heading in anchors[row["anchor"]]
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_a_download_is_the_notebook_as_it_is_stored(page: str) -> None:
+    path = HTML / f"{page}.html"
+    [address] = {
+        a for a in document(path).links if a.endswith(".ipynb") and not external(a) and "_sources" in a
+    }
+    downloaded = (path.parent / address).read_bytes()
+    assert downloaded == (ROOT / f"{page}.ipynb").read_bytes()
+    assert not [c for c in json.loads(downloaded)["cells"] if c.get("outputs")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_buttons_lead_to_the_repository_once_it_has_an_address(page: str) -> None:
+    repository = CONFIG["repository"]["url"]
+    links = document(HTML / f"{page}.html").links
+    colab = [a for a in links if a.startswith("https://colab.research.google.com/github/") and page in a]
+    if repository == PLACEHOLDER:
+        assert not [a for a in links if a == repository or a.startswith(f"{repository}/issues/new")]
+    else:
+        assert repository in links
+        if page in NOTEBOOKS:
+            place = repository.removeprefix("https://github.com/")
+            assert f"https://colab.research.google.com/github/{place}/blob/main/{page}.ipynb" in colab
+
+
+# ---------------------------------------------------------------- in the browser
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    with serve(HTML) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright, chromium)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
+    """`open_page(name, width, scheme)` opens a page; at the end nothing may have gone wrong on it."""
+    problems, opened, at_home = [], [], (f"{site}/", "data:")
+
+    def open_page(name: str, width: int = DESKTOP, scheme: str = "light") -> Page:
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        opened.append(page)
+        page.on("console", lambda m: m.type == "error" and problems.append(f"console: {m.text}"))
+        page.on("pageerror", lambda error: problems.append(f"script: {error}"))
+        page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+        page.on("response", lambda r: r.status >= 400 and problems.append(f"{r.status}: {r.url}"))
+        page.on("request", lambda r: r.url.startswith(at_home) or problems.append(f"foreign: {r.url}"))
+        visit(page, f"{site}/{name}")
+        return page
+
+    yield open_page
+    for page in opened:
+        page.close()
+    assert not problems
+
+
+# What a reader would see. Text that still holds TeX was not recognised as a formula.
+SEEN = r"""() => {
+  const article = document.querySelector("article");
+  const leftovers = [];
+  const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const { textContent, parentElement } = walker.currentNode;
+    if (parentElement.closest("pre, code, script, style, mjx-container")) continue;
+    if (/\$\$|\\(frac|mathbb|log|sum|begin|text)\b/.test(textContent)) leftovers.push(textContent.trim());
+  }
+  return {
+    leftovers,
+    formulas: article.querySelectorAll("mjx-container").length,
+    errors: [...article.querySelectorAll("mjx-merror, [data-mjx-error]")].map((e) => e.textContent),
+    images: [...article.querySelectorAll("img")].map(({ naturalWidth, alt }) => ({ naturalWidth, alt })),
+    diagrams: [...article.querySelectorAll(".mermaid > svg")].map((s) => ({
+      title: s.querySelector("title")?.textContent, description: s.querySelector("desc")?.textContent,
+      role: s.getAttribute("role"), height: s.getBoundingClientRect().height,
+    })),
+  };
+}"""
+
+
+def drawn(page: str) -> int:
+    """How many pictures the executed copy of a notebook put on the page."""
+    nb = json.loads((HTML.parent / "stage" / f"{page}.ipynb").read_text("utf-8"))
+    hidden = {"remove-cell", "remove-output"}
+    cells = [c for c in nb["cells"] if not hidden & set(c["metadata"].get("tags", []))]
+    outputs = [o for c in cells for o in c.get("outputs", [])]
+    return sum(any(mime.startswith("image/") for mime in o.get("data", {})) for o in outputs)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_formulas_figures_and_diagrams_are_drawn(page: str, open_page: Callable[..., Page]) -> None:
+    seen = open_page(f"{page}.html").evaluate(SEEN)
+    assert not seen["errors"] and not seen["leftovers"]
+    assert seen["formulas"] >= source(page).count("$$") // 2
+    assert [image for image in seen["images"] if not image["naturalWidth"] or not image["alt"].strip()] == []
+    if page in NOTEBOOKS:
+        assert len(seen["images"]) >= drawn(page)
+    assert len(seen["diagrams"]) == source(page).count("```{mermaid}")
+    for diagram in seen["diagrams"]:
+        assert diagram["title"] and diagram["description"] and diagram["role"] == "img"
+        assert diagram["height"] > 20
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core takes for a serious or critical obstacle to someone who reads with help."""
+    violations = Axe().run(page, options={"resultTypes": ["violations"]})["violations"]
+    return [
+        f"{v['id']}: {node['target']} {node['failureSummary']}"
+        for v in violations
+        if v["impact"] in ("serious", "critical")
+        for node in v["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", [*PAGES, "search"])
+def test_accessible(page: str, scheme: str, open_page: Callable[..., Page]) -> None:
+    opened = open_page(f"{page}.html", DESKTOP, scheme)
+    assert opened.get_attribute("html", "data-theme") == scheme
+    assert findings(opened) == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, "search"])
+def test_fits_a_phone(page: str, open_page: Callable[..., Page]) -> None:
+    opened = open_page(f"{page}.html", PHONE)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= PHONE
+    assert findings(opened) == []
+
+
+FOCUS = """() => {
+  const { activeElement: e, body } = document;
+  if (!e || e === body) return null;
+  const box = e.getBoundingClientRect();
+  const onScreen = box.width * box.height > 0 && box.bottom > 0 && box.top < innerHeight;
+  return {
+    html: e.outerHTML.slice(0, 120),
+    name: (e.getAttribute("aria-label") || e.title || e.innerText || e.placeholder || e.tagName).trim(),
+    seen: onScreen && e.checkVisibility({ visibilityProperty: true }),
+    inside: document.querySelector("main").contains(e),
+  };
+}"""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_keyboard_reaches_everything(page: str, open_page: Callable[..., Page]) -> None:
+    opened = open_page(f"{page}.html")
+    opened.keyboard.press("Tab")
+    # The skip link slides in from above.
+    opened.wait_for_function("document.activeElement.getBoundingClientRect().top >= 0")
+    first = opened.evaluate(FOCUS)
+    assert first["name"] == "Skip to main content" and first["seen"]
+    opened.keyboard.press("Enter")
+    opened.keyboard.press("Tab")
+    assert opened.evaluate(FOCUS)["inside"], "the skip link leads past the sidebar"
+    stops = []
+    while (stop := opened.evaluate(FOCUS)) and len(stops) < 1000:
+        stops.append(stop)
+        opened.keyboard.press("Tab")
+    assert 5 < len(stops) < 1000, "the focus is trapped"
+    assert [s["html"] for s in stops if not s["seen"] or not s["name"]] == []
+
+
+def test_search_works_offline(open_page: Callable[..., Page]) -> None:
+    page = open_page("search.html?q=generator")
+    page.wait_for_selector("#search-results li a", timeout=10_000)
+    addresses = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.pathname)")
+    assert any(a.startswith("/book/05-") for a in addresses)
+
+
+def test_root_address_leads_to_the_first_page(open_page: Callable[..., Page]) -> None:
+    page = open_page("")
+    page.wait_for_url("**/book/index.html")
+    assert page.locator("article h1").count() == 1
