@@ -163,8 +163,9 @@ def test_exif_turns_an_image_upright(photos, orientation, crop, suffix):
 
 def test_broken_metadata_round_a_sound_picture_does_no_harm(photos, recwarn, capsys):
     save(photos / "x.jpg", BLUE, exif=b"Exif\0\0nonsense")
-    save(photos / "y.png", BLUE, exif=b"nonsense")
-    assert len(data.load(photos, "all", image_size=32)) == 2
+    save(photos / "y.jpg", BLUE, exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01")  # cut off
+    save(photos / "z.png", BLUE, exif=b"nonsense")
+    assert len(data.load(photos, "all", image_size=32)) == 3
     assert not recwarn and "cannot be read" not in capsys.readouterr().err
 
 
@@ -477,8 +478,9 @@ def test_any_change_is_seen(photos, decoded):
     assert loads_anew() and not loads_anew()
     assert loads_anew(image_size=64) and loads_anew(channels=1) and loads_anew(crop="centre")
     assert not loads_anew()
-    save(photos / "a.png", BLUE)
     os.utime(photos / "a.png", ns=(0, 0))
+    assert loads_anew()
+    (photos / "a.png").chmod(0o400)
     assert loads_anew()
     save(photos / "b.png", GREEN)
     assert loads_anew()
