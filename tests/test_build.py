@@ -153,7 +153,7 @@ def test_a_failing_cell_is_named_with_its_reason_and_the_others_still_run(
         run(tmp_path, bad, good)
     message = str(failure.value)
     assert "bad.ipynb, cell 4 (id code-1): # a comment failed" in message
-    assert message.endswith("ZeroDivisionError: division by zero")
+    assert "ZeroDivisionError: division by zero" in message
     assert "\x1b" not in message and "----> 2" in message
     assert not (tmp_path / "executed" / "bad.ipynb").exists(), "a failed run is no result"
     assert (tmp_path / "executed" / "good.ipynb").exists()

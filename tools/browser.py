@@ -21,14 +21,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# A page is finished when its formulas and diagrams are drawn; both arrive after the "load" event.
-FINISHED = """() => {
-  const maths = document.querySelectorAll('span.math, div.math');
-  const drawn = [...maths].every((m) => m.querySelector('mjx-container'));
-  const diagrams = document.querySelectorAll('.mermaid');
-  // While Mermaid measures, a first version of the diagram lies deeper inside.
-  return drawn && [...diagrams].every((d) => d.querySelector(':scope > svg'));
-}"""
+# While Mermaid measures, a first version of the diagram lies deeper inside.
+DIAGRAMS_DRAWN = "[...document.querySelectorAll('.mermaid')].every((d) => d.querySelector(':scope > svg'))"
 
 
 def find() -> str | None:
@@ -59,7 +53,8 @@ def launch(playwright: Playwright, program: str) -> Browser:
 
 
 def visit(page: Page, address: str) -> None:
-    """Open `address` and wait until everything on it is drawn."""
+    """Open `address` and wait for what comes after its "load" event: formulas, diagrams, letters."""
     page.goto(address, wait_until="load")
-    page.wait_for_function(FINISHED, timeout=20_000)
+    page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
+    page.wait_for_function(DIAGRAMS_DRAWN, timeout=20_000)
     page.evaluate("document.fonts.ready")

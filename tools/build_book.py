@@ -36,7 +36,6 @@ import yaml
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.inspection import inspect_notebook
-from traitlets.config import Config
 
 from prodgen.presets import PRESETS, resolve
 
@@ -44,8 +43,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PLACEHOLDER = "https://github.com/OWNER/REPOSITORY"
 CELL_TIMEOUT = 30 * 60  # seconds; a cell of the longest preset stays far below it
 TRACEBACK_LINES = 12
-# Without it each kernel warns on the terminal that its connection is plain.
-KERNEL_CONFIG = Config({"KernelManager": {"transport_encryption": "auto"}})
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_NOTE = "*The controls of this figure need a running kernel; here it stands at their first setting.*"
@@ -54,6 +51,7 @@ REDIRECT = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0; url=book/index.html">
+<link rel="icon" href="_static/favicon.svg">
 <title>Product Image Generation with Deep Learning</title>
 </head>
 <body><p><a href="book/index.html">Product Image Generation with Deep Learning</a></p></body>
@@ -222,7 +220,6 @@ def run_notebook(notebook: Path, executed: Path, preset: str, key: str) -> tuple
                 cwd=empty,
                 progress_bar=False,
                 execution_timeout=CELL_TIMEOUT,
-                config=KERNEL_CONFIG,
             )
         except Exception as error:  # whatever ends a kernel is reported with the notebook and the cell
             return time.perf_counter() - start, [failure(notebook, partial, error)]
@@ -245,10 +242,12 @@ def stored_key(executed: Path) -> str | None:
         return None
 
 
-def set_environment(environment: dict[str, str]) -> None:
-    """Make `environment` this worker's own: the kernels inherit it."""
+def prepare_worker(environment: dict[str, str], log: Path) -> None:
+    """Give this process what its kernels inherit: `environment`, and `log` for what Jupyter says of itself."""
     os.environ.clear()
     os.environ.update(environment)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
 
 
 def execute(notebooks: list[Path], folder: Path, preset: str, wheel: Path | None) -> None:
@@ -264,8 +263,10 @@ def execute(notebooks: list[Path], folder: Path, preset: str, wheel: Path | None
     workers = 2 if preset == "smoke" else 1
     environment = kernel_environment(wheel, threads=1 if workers > 1 else None)
     spawn = multiprocessing.get_context("spawn")
+    log = folder.with_suffix(".log")
+    log.unlink(missing_ok=True)
     problems = []
-    with ProcessPoolExecutor(workers, spawn, set_environment, (environment,)) as pool:
+    with ProcessPoolExecutor(workers, spawn, prepare_worker, (environment, log)) as pool:
         runs = {n: pool.submit(run_notebook, n, folder / n.name, preset, keys[n]) for n in due}
         for notebook in notebooks:
             seconds, found = runs[notebook].result() if notebook in runs else (None, [])
@@ -273,7 +274,7 @@ def execute(notebooks: list[Path], folder: Path, preset: str, wheel: Path | None
             print(f"{notebook.name}: {'FAILED, ' if found else ''}{took}", flush=True)
             problems += found
     if problems:
-        raise BuildError("\n".join(problems))
+        raise BuildError("\n".join([*problems, f"What the kernels said beside this is in {log}"]))
 
 
 # ---------------------------------------------------------------- pages
