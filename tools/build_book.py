@@ -243,7 +243,7 @@ def stored_key(executed: Path) -> str | None:
 
 
 def prepare_worker(environment: dict[str, str], log: Path) -> None:
-    """Give this process what its kernels inherit: `environment`, and `log` for what Jupyter says of itself."""
+    """Give this process what its kernels inherit: `environment`, and `log` for Jupyter's own messages."""
     os.environ.clear()
     os.environ.update(environment)
     with log.open("ab") as file:
