@@ -29,7 +29,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # What Colab preinstalls, as of August 2026.
 COLAB = {"python": "3.13", "torch": "2.11.0", "accelerate": "1.14.0", "ipywidgets": "7.7.1"}
 # Layers of the package, lowest first: a module imports only from those before it.
-LAYERS = ("files", "presets", "data", "losses", "models", "training", "recorded", "evaluation", "plots", "cli")
+LAYERS = tuple("files presets data losses models training recorded evaluation plots cli __main__".split())
 
 
 def requirements(*lists: list[str]) -> dict[str, Requirement]:

@@ -15,7 +15,7 @@ from typing import ParamSpec
 import matplotlib
 import numpy as np
 import torch
-from cycler import cycler
+from matplotlib import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
