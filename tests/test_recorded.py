@@ -4,7 +4,6 @@ import json
 import shutil
 
 import pytest
-import torch
 
 from prodgen import data, evaluation, presets, recorded
 

@@ -69,7 +69,7 @@ class VAE(nn.Module):
         return mean, log_var
 
     def reparameterise(self, mean: Tensor, log_var: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """z = mean + sigma * epsilon with epsilon ~ N(0, I), so that gradients reach both: (N, latent_dim)."""
+        """z = mean + sigma * epsilon with epsilon ~ N(0, I), so gradients reach both: (N, latent_dim)."""
         noise = torch.randn(mean.shape, generator=rng, device=mean.device)
         return mean + torch.exp(0.5 * log_var) * noise
 
