@@ -6,7 +6,7 @@ PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve repo clean assets chromium
+.PHONY: help book test serve repo clean assets data chromium
 
 help:
 	@echo 'make book             build the HTML book into _build/html (PRODGEN_PRESET=smoke|quick|full sets the effort)'
@@ -28,7 +28,11 @@ $(STAMP): pyproject.toml constraints.txt
 assets: $(STAMP)
 	$(PY) tools/assets.py
 
-book: assets
+# Fetched here and not by the first chapter that wants them: a page shows no download.
+data: $(STAMP)
+	@$(PY) -m prodgen data get fashion-mnist
+
+book: assets data
 	$(PY) tools/build_book.py
 	@echo 'The book is ready: $(CURDIR)/_build/html/index.html'
 
@@ -41,7 +45,7 @@ chromium:
 	  echo 'No Chromium on PATH: the page tests will be skipped. Install the package chromium, or Google Chrome.'; \
 	fi
 
-test: assets chromium
+test: assets data chromium
 	$(PY) tools/run_tests.py
 
 serve: $(STAMP)

@@ -19,6 +19,12 @@ from prodgen.cli import main
 PROGRAM = Path(sys.executable).with_name("prodgen")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def photos_at_hand():
+    """Else the first command that needs them would say that it downloads them."""
+    data.load("fashion-mnist", "test")
+
+
 def run(*arguments, program=(PROGRAM,)):
     """A real process, as from a shell."""
     return subprocess.run(
