@@ -53,8 +53,10 @@ def launch(playwright: Playwright, program: str) -> Browser:
 
 
 def visit(page: Page, address: str) -> None:
-    """Open `address` and wait for what comes after its "load" event: formulas, diagrams, letters."""
+    """Open `address` and wait for what comes after its "load" event: formulas, diagrams, letters, fades."""
     page.goto(address, wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
     page.wait_for_function(DIAGRAMS_DRAWN, timeout=20_000)
     page.evaluate("document.fonts.ready")
+    # Buttons fade into the dark scheme's colours; half-way their contrast is that of neither scheme.
+    page.wait_for_function("document.getAnimations().every((a) => a.playState !== 'running')")
