@@ -1,8 +1,8 @@
 """Every numbered equation of a notebook has a function that computes it, and says which.
 
-An equation is numbered by its label, `$$ … $$ (eq-5-2-kl)`, or by `\\tag{5.2.1}`. Its function is either defined in
-the notebook, in a later cell, with a docstring that names the equation in brackets; or it is the package's, and
-the text from the equation to the next one names it in backticks: `losses.gaussian_kl`.
+An equation is numbered by its label, `$$ … $$ (eq-5-2-kl)`, or by `\\tag{5.2.1}`. Its function is either
+defined in the notebook, in a later cell, with a docstring that names the equation in brackets; or it is the
+package's, and the text from the equation to the next one names it in backticks: `losses.gaussian_kl`.
 """
 
 import ast
@@ -23,7 +23,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "book").glob("*.ipynb"))
 MODULES = {path.stem for path in Path(prodgen.__file__).parent.iterdir() if not path.stem.startswith("_")}
 NUMBER = re.compile(r"\$\$ *\(([\w-]+)\)|\\tag\{([\w.]+)\}")
 NAME = re.compile(r"`((?:prodgen\.)?(\w+)\.[A-Za-z_][\w.]*)(?:\([^`]*\))?`")
-IN_BRACKETS = re.compile(r"\((eq-[\w-]+|\d+(?:\.\d+)+)\)")
+LABEL = re.compile(r"\((eq-[\w-]+)\)")
 
 
 class Equation(NamedTuple):
@@ -38,7 +38,7 @@ def equations(cells: list) -> list[Equation]:
         if cell.cell_type == "markdown":
             matches = list(NUMBER.finditer(cell.source))
             ends = [match.start() for match in matches[1:]] + [len(cell.source)]
-            for match, end in zip(matches, ends, strict=True):
+            for match, end in zip(matches, ends, strict=False):  # no match, one end
                 found.append(Equation(match[1] or match[2], index, cell.source[match.end() : end]))
     return found
 
@@ -92,7 +92,7 @@ def test_an_equation_that_a_docstring_names_exists(path):
     cells = read(path)
     numbers = {equation.number for equation in equations(cells)}
     for _, name, doc in documented(cells):
-        unknown = set(IN_BRACKETS.findall(doc)) - numbers
+        unknown = set(LABEL.findall(doc)) - numbers
         assert not unknown, f"{name} names an equation that is not in the chapter: {unknown}"
 
 
