@@ -1,5 +1,6 @@
 """Chapter 2.1's own functions: layers, gradients, convolutions and the race are what its text says."""
 
+import itertools
 from pathlib import Path
 
 import nbformat
@@ -29,7 +30,7 @@ def chapter() -> dict:
 
 def test_parameters_are_counted_as_pytorch_counts_them(chapter):
     for widths in ([10, 5, 3], [784, 70, 10], [7, 6, 5, 4, 3]):
-        layers = [nn.Linear(n, m) for n, m in zip(widths[:-1], widths[1:], strict=True)]
+        layers = [nn.Linear(n, m) for n, m in itertools.pairwise(widths)]
         assert chapter["count"](widths) == sum(p.numel() for layer in layers for p in layer.parameters())
     nets = [sum(p.numel() for p in chapter[make]().parameters()) for make in ("dense_net", "conv_net")]
     assert abs(nets[0] / nets[1] - 1) < 0.01
