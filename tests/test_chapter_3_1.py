@@ -1,0 +1,248 @@
+"""Chapter 3.1's own functions do what its text says: the turns, the bilinear game, the counts, the search."""
+
+import math
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from prodgen import data, evaluation, losses, models, presets, training
+
+NOTEBOOK = Path(__file__).parents[1] / "book" / "03-1-gan.ipynb"
+CELLS = nbformat.read(NOTEBOOK, as_version=4).cells
+
+
+@pytest.fixture(scope="module")
+def chapter() -> dict:
+    """What the cells tagged `core` or `experiment` define, and nothing else of the notebook."""
+    namespace: dict = {"names": data.describe("fashion-mnist").class_names}
+    for cell in CELLS:
+        if {"core", "experiment"} & set(cell.metadata.get("tags", [])):
+            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
+    return namespace
+
+
+# ---------------------------------------------------------------- equations
+
+
+def test_each_numbered_equation_has_a_function_that_names_it_and_is_named_in_the_text(chapter):
+    text = "\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
+    functions = {name: thing.__doc__ for name, thing in chapter.items() if hasattr(thing, "__code__")}
+    for label in re.findall(r"\$\$ \((eq-3-1-[\w-]+)\)", text):
+        named = [name for name, says in functions.items() if re.search(rf"{label}(?![\w-])", says or "")]
+        assert named, f"no function names {label}"
+        assert any(f"`{name}`" in text for name in named), f"the text names none of {named}"
+
+
+# ---------------------------------------------------------------- the principle
+
+
+def test_the_best_discriminator_beats_any_other_and_its_value_is_the_closed_form(chapter):
+    rng = torch.Generator().manual_seed(0)
+    p, q = torch.rand(2, 6, generator=rng, dtype=torch.float64).softmax(dim=1)
+    best = torch.logit(chapter["best_discriminator"](p, q))
+    top = chapter["value"](best, p, q)
+    assert top.item() == pytest.approx(chapter["best_value"](p, q).item())
+    for _ in range(50):
+        other = best + torch.randn(6, generator=rng, dtype=torch.float64)
+        assert chapter["value"](other, p, q) < top
+    assert chapter["best_value"](p, q) > chapter["best_value"](p, p)
+    assert chapter["best_value"](p, p).item() == pytest.approx(-math.log(4))
+    apart = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])  # nothing in common: D wins all there is
+    assert chapter["best_value"](*apart).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_losses_are_the_package_s(chapter):
+    real, fake = 30 * torch.randn(2, 64, generator=torch.Generator().manual_seed(1))
+    ours, theirs = chapter["discriminator_loss"], losses.cross_entropy_discriminator
+    assert torch.equal(ours(real, fake), theirs(real, fake))
+    assert torch.equal(chapter["generator_loss"](fake), losses.non_saturating_generator(real, fake))
+
+
+# ---------------------------------------------------------------- the two turns
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3])
+def test_the_game_moves_both_players_as_the_package_s_trainer_does(chapter, gamma):
+    rng = torch.Generator().manual_seed(0)
+    real, labels = torch.rand(16, 1, 28, 28, generator=rng) * 2 - 1, torch.arange(16) % 3
+    recipe = presets.GANRecipe(
+        loss="non-saturating", width=8, r1_gamma=gamma, learning_rate=2e-3, betas=(0.5, 0.9)
+    )
+    ours, theirs = (players(recipe) for _ in range(2))
+    trainer = training.GANTrainer(*theirs, recipe)
+    shared = torch.Generator().manual_seed(5)
+    for _ in range(6):
+        log = trainer.step(real.clone(), labels, shared)
+    game = chapter["play"](
+        *ours, lambda rng: (real.clone(), labels), 6, latent_dim=recipe.latent_dim, seed=5,
+        learning_rate=2e-3, betas=(0.5, 0.9), gamma=gamma,
+    )  # fmt: skip
+    (*_, (_, mine)) = game
+    for one, other, fresh in zip(ours, theirs, players(recipe), strict=True):
+        start = fresh.state_dict()
+        for name, weights in one.state_dict().items():
+            assert torch.equal(weights, other.state_dict()[name]), name
+        assert any(not torch.equal(weights, start[name]) for name, weights in one.state_dict().items())
+    assert mine["g_loss"] == log["g_loss"]
+
+
+def players(recipe):
+    torch.manual_seed(3)
+    shape = {"width": recipe.width, "num_classes": 3}
+    return models.Generator(latent_dim=recipe.latent_dim, **shape), models.Discriminator(**shape)
+
+
+def test_what_reaches_the_generator_is_the_gradient_of_each_picture_s_own_loss(chapter):
+    discriminator = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1), torch.nn.Flatten(0))
+    fake = torch.randn(5, 1, 2, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    logits = discriminator(fake)
+    (gradient,) = torch.autograd.grad(chapter["generator_loss"](logits).mean(), fake)
+    slope = discriminator[1].weight.norm()
+    expected = (1 - logits.sigmoid()) * slope  # the chain rule: |dL/da| times |da/dx|
+    torch.testing.assert_close(chapter["reach"](gradient), expected.detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_ten_turns_are_ten_turns(chapter):
+    count = {"G": 0, "D": 0}
+
+    class Counted(torch.nn.Linear):
+        def forward(self, x, labels=None):
+            if self.training and self.weight.requires_grad and self.out_features == 1:
+                count["D"] += 1
+            if self.out_features == 2:
+                count["G"] += 1
+            out = super().forward(x)
+            return out.squeeze(1) if self.out_features == 1 else out
+
+    settings = {"latent_dim": 3, "gamma": 0.0, "replies": 10}
+    game = chapter["play"](Counted(3, 2), Counted(2, 1), chapter["ring"], 4, **settings)
+    assert [number for number, _ in game] == [0, 1, 2, 3]
+    assert count == {"G": 40, "D": 8}  # D learns from photos and from pictures, once a round
+
+
+# ---------------------------------------------------------------- the bilinear game
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.3])
+def test_the_game_at_once_is_the_spiral_and_in_turn_keeps_its_ellipse(chapter, alpha):
+    start = (0.6, -1.1)
+    at_once = chapter["orbit"](80, alpha, at_once=True, start=start)
+    np.testing.assert_allclose(at_once, chapter["spiral"](80, alpha, start), rtol=1e-9, atol=1e-9)
+    lengths = np.linalg.norm(at_once, axis=1)
+    np.testing.assert_allclose(lengths[1:] / lengths[:-1], math.sqrt(1 + alpha**2))
+    kept = chapter["kept"](chapter["orbit"](500, alpha, start=start), alpha)
+    np.testing.assert_allclose(kept, kept[0])
+
+
+@pytest.mark.parametrize(
+    ("setting", "closed_form"),
+    [
+        ({"alpha": 0.3, "at_once": True}, math.sqrt(1 + 0.3**2)),
+        ({"alpha": 0.3}, 1.0),
+        ({"alpha": 0.3, "gamma": 0.4}, math.sqrt(1 - 0.3 * 0.4)),
+        ({"alpha": 0.3, "gamma": 0.4, "at_once": True}, math.sqrt(1 - 0.3 * 0.4 + 0.3**2)),
+    ],
+)
+def test_the_growth_is_the_closed_form_and_what_the_orbit_does(chapter, setting, closed_form):
+    assert chapter["growth"](**setting) == pytest.approx(closed_form)
+    far = np.linalg.norm(chapter["orbit"](400, **setting), axis=1)
+    assert (far[-1] / far[200]) ** (1 / 200) == pytest.approx(closed_form, abs=3e-3)
+
+
+@pytest.mark.parametrize("order", ["in turn", "at once"])
+@pytest.mark.parametrize(("alpha", "gamma"), [(0.02, 0.0), (0.2, 0.1), (2.2, 0.0), (2.2, 3.0)])
+def test_the_explorer_draws_every_corner_and_says_what_happens(chapter, alpha, gamma, order):
+    figure = chapter["explore"](alpha=alpha, gamma=gamma, order=order)
+    assert isinstance(figure, Figure) and figure._repr_png_().startswith(b"\x89PNG")
+    factor = chapter["growth"](alpha, gamma, order == "at once")
+    words = "goes round" if abs(factor - 1) < 1e-9 else "runs away" if factor > 1 else "comes to rest"
+    assert figure.axes[0].get_title().startswith(words)
+
+
+# ---------------------------------------------------------------- counting
+
+
+def test_clouds_are_counted_where_they_are_and_strays_are_not(chapter):
+    found, centres = chapter["modes_found"], chapter["CENTRES"]
+    assert centres.norm(dim=1).allclose(torch.tensor(2.0))
+    assert found(centres) == (8, pytest.approx(1.0))
+    assert found(centres[:3].repeat(10, 1)) == (3, pytest.approx(1.0))
+    stray = centres * (1 + 4 * chapter["SPREAD"] / 2)  # four deviations outside
+    assert found(stray) == (0, 0.0)
+    rare = torch.cat([centres[:1].repeat(99, 1), centres[1:2]])  # 1 % is less than a tenth of an eighth
+    assert found(rare) == (1, pytest.approx(1.0))
+
+
+def test_the_effective_number_of_classes_counts_equal_shares(chapter):
+    effective = chapter["effective_classes"]
+    for k in (1, 2, 5, 10):
+        assert effective(torch.arange(1000) % k) == pytest.approx(k, rel=1e-5)
+    assert 1 < effective(torch.tensor([0] * 99 + [1])) < 1.1
+
+
+# ---------------------------------------------------------------- uses
+
+
+def test_the_search_finds_the_z_of_a_picture_that_the_generator_drew(chapter):
+    torch.manual_seed(0)
+    generator = models.Generator(width=8, latent_dim=4, num_classes=3).eval()
+    labels = torch.tensor([0, 1, 2])
+    own = models.sample(generator, 3, labels, seed=1)
+    hole = chapter["around_the_hole"]
+    found = chapter["fit_latent"](generator, hole, hole(own), labels, steps=200, lam=1e-6)
+    before = chapter["error_in_hole"](torch.zeros_like(own), own)
+    assert (chapter["error_in_hole"](found, own) < 0.2 * before).all()
+    assert all(weights.requires_grad for weights in generator.parameters()), "the generator is left as it was"
+
+
+def test_the_loss_of_a_search_is_misfit_plus_the_prior(chapter):
+    torch.manual_seed(0)
+    generator = models.Generator(width=8, latent_dim=4).eval()
+    z = torch.randn(2, 4)
+    own = generator(z)
+    loss = chapter["repair_loss"](generator, lambda x: 2 * x, 2 * own + 0.5, z, None, lam=3.0)
+    expected = 0.25 * 784 + 3 * z.square().sum(dim=1)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_the_best_fitting_photo_is_of_the_class_and_ignores_the_hole(chapter):
+    rng = torch.Generator().manual_seed(2)
+    images = torch.randint(0, 256, (30, 1, 28, 28), dtype=torch.uint8, generator=rng)
+    shelf = data.ImageDataset("noise", "train", images, torch.arange(30) % 3, ("a", "b", "c"), "CC0", "here")
+    wanted = torch.tensor([7, 11, 3, 29])
+    damaged = chapter["around_the_hole"](shelf.batch(wanted))
+    found = chapter["best_fitting"](shelf, damaged, shelf.labels[wanted])
+    assert torch.equal(found, shelf.batch(wanted))
+    assert chapter["error_in_hole"](found, shelf.batch(wanted)).max() == 0
+
+
+def test_moved_copies_keep_their_pixels_and_their_number(chapter):
+    images = torch.rand(20, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    moved = chapter["moved"](images, torch.Generator().manual_seed(1))
+    assert moved.shape == images.shape and not torch.equal(moved, images)
+    torch.testing.assert_close(moved.flatten(1).sort(dim=1).values, images.flatten(1).sort(dim=1).values)
+
+
+def test_the_small_classifier_learns_which_half_is_white(chapter):
+    images = torch.full((20, 1, 28, 28), -1.0)
+    images[::2, :, :14] = 1
+    labels = torch.arange(20) % 2
+    network = chapter["small_classifier"](images, labels, steps=20)
+    assert torch.equal(evaluation.predict(images, network), labels)
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def test_a_verdict_needs_the_whole_interval_on_one_side(chapter):
+    judged = chapter["judged"]
+    scores = [4.8, 5.0, 5.2, 5.0, 5.0]
+    assert judged(scores, 3)[2] == judged(scores, 7, above=False)[2] == "supported"
+    assert judged(scores, 7)[2] == judged(scores, 3, above=False)[2] == "not supported"
+    assert judged(scores, 5.05)[2] == judged(scores, 5.05, above=False)[2] == "inconclusive"
+    assert judged(scores, 3)[:2] == evaluation.t_interval(scores)
