@@ -187,3 +187,13 @@ def test_the_explorer_draws_every_seed(chapter, measure):
     expected = chapter["pick"](chapter["rows"], "gan", measure, 1e-3)
     assert list(circles[0]) == expected and len(circles) == 3
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_first_steps_of_a_vae_are_the_trainer_s_and_a_warm_up_starts_small(chapter):
+    first_steps = chapter["first_steps"]
+    full = first_steps(4e-3, steps=2)
+    assert len(full) == 2 and all(math.isfinite(kl) for kl in full)
+    assert first_steps(4e-3, steps=2) == full
+    slow = first_steps(4e-3, warm_up=1000, steps=2)
+    assert slow[0] == full[0] and slow[1] < full[1]  # the first KL is of the untrained network
+    assert len(first_steps(1e6, steps=50)) < 50  # ends where it is no longer finite
