@@ -3,10 +3,15 @@
 import json
 import shutil
 
+import nbformat
 import pytest
+import record
 
 from prodgen import data, evaluation, presets, recorded
 
+BOOK = record.ROOT / "book"
+BANDS = tuple(f"{kind}-{preset}" for kind in ("gan", "vae") for preset in ("full", "quick"))
+STUDIES = tuple(name for name in recorded.result_names() if name not in BANDS)
 RECIPES = {"classifier": presets.ClassifierRecipe, "gan": presets.GANRecipe, "vae": presets.VAERecipe}
 
 
@@ -21,7 +26,7 @@ def kind_of(name):
 
 def test_the_classifier_a_gan_and_a_vae_ship_with_results_over_seeds():
     assert recorded.model_names() == ("classifier-fashion-mnist", "gan-fashion-mnist", "vae-fashion-mnist")
-    assert recorded.result_names() == ("gan-full", "gan-quick", "vae-full", "vae-quick")
+    assert set(BANDS) <= set(recorded.result_names())
 
 
 def test_records_fit_into_the_package():
@@ -45,12 +50,12 @@ def test_no_shipped_model_is_older_than_the_code_that_it_stands_for(name):
     assert recorded.stale(recorded.card(name), RECIPES[kind_of(name)]()) == []
 
 
-@pytest.mark.parametrize("name", recorded.result_names())
+@pytest.mark.parametrize("name", BANDS)
 def test_no_result_is_older_than_the_code_that_it_stands_for(name):
     assert recorded.stale(recorded.load_result(name), RECIPES[kind_of(name)]()) == []
 
 
-@pytest.mark.parametrize("name", recorded.result_names())
+@pytest.mark.parametrize("name", BANDS)
 def test_every_result_has_a_row_for_each_of_at_least_three_seeds_at_the_presets_budget(name):
     result = recorded.load_result(name)
     kind, _, preset = name.partition("-")
@@ -108,13 +113,14 @@ def test_unknown_names_are_answered_with_the_known_ones(copied):
 
 def test_a_record_is_stale_when_its_recipe_or_one_of_its_modules_has_changed():
     recipe = presets.GANRecipe()
-    record = {"stamp": recorded.stamp("gan", recipe, [0], 1.0, scored=True)}
-    record = json.loads(json.dumps(record))  # as it comes from a file
-    assert recorded.stale(record, recipe) == []
-    assert recorded.stale(record, presets.GANRecipe(r1_gamma=9.0)) == ["recipe"]
-    record["stamp"]["modules"]["losses"] = "another"
-    assert recorded.stale(record, recipe) == ["losses"]
-    assert any(module.startswith("evaluation.") for module in record["stamp"]["modules"])
+    behind = recorded.modules_behind("gan", scored=True)
+    card = {"stamp": recorded.stamp(recipe, behind, [0], 1.0)}
+    card = json.loads(json.dumps(card))  # as it comes from a file
+    assert recorded.stale(card, recipe) == []
+    assert recorded.stale(card, presets.GANRecipe(r1_gamma=9.0)) == ["recipe"]
+    card["stamp"]["modules"]["losses"] = "another"
+    assert recorded.stale(card, recipe) == ["losses"]
+    assert any(module.startswith("evaluation.") for module in card["stamp"]["modules"])
 
 
 def test_a_modules_hash_follows_its_code_and_not_its_comments(tmp_path, monkeypatch):
@@ -130,3 +136,113 @@ def test_a_modules_hash_follows_its_code_and_not_its_comments(tmp_path, monkeypa
     )
     assert digest(documented) == plain
     assert digest('def f(x):\n    return x - "# no comment"\n') != plain
+
+
+# ---------------------------------------------------------------- the studies of notebooks
+
+
+def test_every_study_in_the_book_is_recorded_and_every_record_has_its_study():
+    with_a_study = [path.stem for path in sorted(BOOK.glob("*.ipynb")) if record.study_code(path)]
+    assert tuple(with_a_study) == STUDIES
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_study_is_older_than_its_notebook_and_the_modules_behind_it(name):
+    notebook = BOOK / f"{name}.ipynb"
+    assert record.taken_from_outside(notebook) == set()
+    result = recorded.load_result(name)
+    changed = recorded.stale(result, record.study_recipe(notebook))
+    assert changed == [], f"changed: {changed}; run `python tools/record.py chapter {name}`"
+    assert list(result["stamp"]["modules"]) == record.study_depends_on(notebook)[0]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_has_rows_for_each_of_at_least_five_seeds(name):
+    result = recorded.load_result(name)
+    seeds = {row["seed"] for row in result["values"]}
+    assert seeds == set(result["stamp"]["seeds"]) and len(seeds) >= 5
+
+
+STUDY = """\
+# One run.
+def one(seed, steps=3):
+    model = models.Generator()
+    loss = losses.non_saturating_generator
+    return [{"seed": seed, "loss": loss, "trainer": training.GANTrainer, "model": model}]
+"""
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """A notebook with a study; called with the text of its tagged cell, it is written anew."""
+
+    def write(study=STUDY, other="a = data.load('fashion-mnist')"):
+        cells = [
+            nbformat.v4.new_code_cell("from prodgen import data, losses, models, plots, training"),
+            nbformat.v4.new_code_cell(other),
+            nbformat.v4.new_code_cell(study, metadata={"tags": ["core", "experiment"]}),
+            nbformat.v4.new_code_cell("rows = one(seed)"),
+        ]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "study.ipynb")
+        return tmp_path / "study.ipynb"
+
+    return write
+
+
+def test_a_study_is_stale_when_its_tagged_cell_changes_and_for_nothing_else_in_the_notebook(notebook):
+    modules, _ = record.study_depends_on(notebook())
+    result = {"stamp": recorded.stamp(record.study_recipe(notebook()), modules, range(5), 1.0)}
+    result = json.loads(json.dumps(result))
+    for study in (
+        STUDY,
+        STUDY.replace("# One run.", "# Another comment."),
+        STUDY.replace(" = ", "  =  "),
+        STUDY.replace("steps=3):", 'steps=3):\n    """What it does."""'),
+    ):
+        assert recorded.stale(result, record.study_recipe(notebook(study))) == []
+    assert recorded.stale(result, record.study_recipe(notebook(other="a = 1"))) == []
+    assert recorded.stale(result, record.study_recipe(notebook(STUDY.replace("=3", "=4")))) == ["recipe"]
+    result["stamp"]["modules"]["losses"] = "another"
+    assert recorded.stale(result, record.study_recipe(notebook())) == ["losses"]
+
+
+def test_a_study_depends_on_what_it_uses_and_on_what_that_imports(notebook):
+    modules, recipes = record.study_depends_on(notebook())
+    assert modules == ["losses", "models.gan", "training.gan", "training.optimiser"]
+    assert list(recipes) == ["GANRecipe"]
+    uses_data = STUDY + "\nphotos = data.load('fashion-mnist').batch(slice(0, 2))\nplots.row(photos)"
+    assert "data.dataset" in record.study_depends_on(notebook(uses_data))[0]
+    assert not any(m.startswith("plots") for m in record.study_depends_on(notebook(uses_data))[0])
+    scored = STUDY + "\nfrom prodgen.evaluation import frechet_distance as f\nf(1, 2)"
+    assert "evaluation.distances" in record.study_depends_on(notebook(scored))[0]
+    assert "evaluation.report" not in record.study_depends_on(notebook(scored))[0]
+    assert record.study_depends_on(notebook("x = 1")) == ([], {})
+
+
+def test_what_a_study_takes_from_other_cells_is_named(notebook):
+    assert record.taken_from_outside(notebook()) == set()
+    assert record.taken_from_outside(notebook(STUDY.replace("steps=3", "steps=a"))) == {"a"}
+    inside = STUDY.replace("return [", "b = [x for x in range(seed)]\n    return a + [")
+    assert record.taken_from_outside(notebook(inside)) == {"a"}
+
+
+def test_a_chapter_s_study_is_run_as_far_as_needed_and_stored(notebook, copied, monkeypatch):
+    study = 'def one(seed):\n    return [{"seed": seed, "loss": losses.elbo(3, seed)}]'
+    path = notebook(study, other="import json\nfrom pathlib import Path")
+    content = nbformat.read(path, as_version=4)
+    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    content.cells.insert(0, nbformat.v4.new_code_cell('preset = "auto"', metadata={"tags": ["parameters"]}))
+    content.cells[-1].source = (
+        'assert preset == "study"\nrows = [row for s in range(5) for row in one(s)]\n'
+        'Path("study.json").write_text(json.dumps(rows))'
+    )
+    content.cells.append(nbformat.v4.new_code_cell("this_may_need_the_record"))
+    (copied / "book").mkdir()
+    nbformat.write(content, copied / "book" / "01-study.ipynb")
+    monkeypatch.setattr(record, "ROOT", copied)
+    monkeypatch.setattr(record, "kernel_environment", lambda wheel, threads: dict(record.os.environ))
+    record.record_chapter("01-study")
+    result = recorded.load_result("01-study")
+    assert [row["loss"] for row in result["values"]] == [3, 2, 1, 0, -1]
+    assert result["stamp"]["seeds"] == [0, 1, 2, 3, 4]
+    assert recorded.stale(result, record.study_recipe(copied / "book" / "01-study.ipynb")) == []

@@ -14,7 +14,7 @@ import os
 import platform
 import subprocess
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -79,17 +79,21 @@ def _read(folder: Path, name: str, known: tuple[str, ...]) -> dict[str, Any]:
     return json.loads((folder / f"{name}.json").read_text())
 
 
-def stamp(kind: str, recipe: Any, seeds: Sequence[int], seconds: float, scored: bool) -> dict[str, Any]:
+def modules_behind(kind: str, scored: bool) -> tuple[str, ...]:
+    """The modules behind a trained model: "classifier", "gan" or "vae".  `scored`: evaluation's too."""
+    return MODULES[kind] + (_evaluation_modules() if scored else ())
+
+
+def stamp(recipe: Any, modules: Iterable[str], seeds: Sequence[int], seconds: float) -> dict[str, Any]:
     """Where a record comes from: recipe, hashes of the modules behind it, commit, seeds, device, seconds.
 
-    kind: "classifier", "gan" or "vae". `scored`: evaluation's modules had a part in it too.
+    recipe: a dataclass from `presets`, or a dict that JSON can hold. modules: without the leading "prodgen.".
     """
-    modules = MODULES[kind] + (_evaluation_modules() if scored else ())
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=FOLDER, capture_output=True, text=True
     )
     return {
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": _as_dict(recipe),
         "modules": {module: module_hash(module) for module in modules},
         "commit": commit.stdout.strip(),
         "date": date.today().isoformat(),
@@ -105,17 +109,25 @@ def stale(record: dict[str, Any], recipe: Any) -> list[str]:
     was = record["stamp"]
     changed = [module for module, digest in was["modules"].items() if module_hash(module) != digest]
     # Through JSON, so that tuples compare as the lists that were stored.
-    if was["recipe"] != json.loads(json.dumps(dataclasses.asdict(recipe))):
+    if was["recipe"] != json.loads(json.dumps(_as_dict(recipe))):
         changed.append("recipe")
     return changed
 
 
+def _as_dict(recipe: Any) -> dict[str, Any]:
+    return dataclasses.asdict(recipe) if dataclasses.is_dataclass(recipe) else recipe
+
+
 def module_hash(module: str) -> str:
-    """A hash of what a module of this package does: its source without docstrings, comments and white space.
+    """A hash of what a module of this package does, as `source_hash` takes it."""
+    return source_hash(Path(importlib.util.find_spec(f"prodgen.{module}").origin).read_text())
+
+
+def source_hash(source: str) -> str:
+    """A hash of what a piece of Python does: its source without docstrings, comments and white space.
 
     Taken from the text and not from a syntax tree, whose printed form differs between Python versions.
     """
-    source = Path(importlib.util.find_spec(f"prodgen.{module}").origin).read_text()
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
