@@ -400,15 +400,20 @@ def test_a_run_folder_holds_a_model_that_says_what_it_is(tmp_path):
     )
 
 
-def test_bfloat16_is_used_only_where_native(monkeypatch):
-    training.native_bfloat16.cache_clear()
-    monkeypatch.setattr("pathlib.Path.read_text", lambda _: "flags: avx2 avx512f")
-    assert not training.native_bfloat16("cpu")
-    training.native_bfloat16.cache_clear()
-    monkeypatch.setattr("pathlib.Path.read_text", lambda _: "flags: avx512f avx512_bf16")
+@pytest.mark.parametrize(
+    "processor, fast",
+    [
+        ("GenuineIntel avx2 avx512f", False),
+        ("GenuineIntel avx512f avx512_bf16", False),
+        ("GenuineIntel avx512_bf16 amx_bf16", True),
+        ("AuthenticAMD avx512f avx512_bf16", True),
+        ("AuthenticAMD avx2", False),
+    ],
+)
+def test_bfloat16_is_used_on_a_processor_only_where_it_is_faster(processor, fast, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.read_text", lambda _: processor)
     monkeypatch.setattr("pathlib.Path.is_file", lambda _: True)
-    assert training.native_bfloat16("cpu")
-    training.native_bfloat16.cache_clear()
+    assert training.fast_bfloat16.__wrapped__("cpu") is fast
 
 
 def test_a_trainer_can_be_built_by_hand_from_any_two_networks():

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FOLDER_SIZE = 64  # pixels, for a folder of photos of any size
 MOST_SAMPLES = 100_000
-REPORT_EVERY = 5_000  # images at least: a small folder's epoch is over in a moment
 DATA_HELP = "a data set, or a folder of your own images"
 MODEL_HELP = "a run's folder, or a shipped model"
 
@@ -200,7 +199,7 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> int:
     try:
         run = training.train(
             trainer, dataset, images=images, minutes=options.minutes, seed=options.seed, out=options.out,
-            resume=options.resume, report_every=max(len(dataset), REPORT_EVERY),
+            resume=options.resume,
         )  # fmt: skip
     except ValueError as error:
         if options.resume:  # a damaged checkpoint

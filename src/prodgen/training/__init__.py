@@ -10,7 +10,7 @@ from prodgen.presets import ClassifierRecipe, GANRecipe, VAERecipe
 from prodgen.training.classifier import ClassifierTrainer
 from prodgen.training.ema import EMA
 from prodgen.training.gan import GANTrainer
-from prodgen.training.loop import Run, Shuffled, TrainingError, native_bfloat16, train
+from prodgen.training.loop import Run, Shuffled, TrainingError, fast_bfloat16, train
 from prodgen.training.vae import VAETrainer
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "Shuffled",
     "TrainingError",
     "VAETrainer",
-    "native_bfloat16",
+    "fast_bfloat16",
     "new_trainer",
     "train",
 ]
