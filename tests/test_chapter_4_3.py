@@ -129,8 +129,8 @@ def test_kid_is_the_package_s_and_unbiased_for_unequal_sizes(chapter):
 
 
 def test_the_bias_of_normal_features_is_the_closed_form(chapter):
-    x = 3 * torch.randn(200_000, 1, generator=rng(1))
-    assert chapter["fid_slope"](x) == pytest.approx(3 * 9, rel=0.02)
+    x = torch.cat([3 * torch.randn(200_000, 1, generator=rng(1)), torch.zeros(200_000, 1)], dim=1)
+    assert chapter["fid_slope"](x) == pytest.approx(3 * 9, rel=0.02)  # one feature, beside a dead one
     f = 5  # 2F for the means, F(F + 1) / 2 for the covariances
     x = torch.randn(200_000, f, generator=rng(2))
     assert chapter["fid_slope"](x) == pytest.approx(2 * f + f * (f + 1) / 2, rel=0.02)
