@@ -2,10 +2,10 @@
 
     python tools/confirm.py gan-quick vae-fashion-mnist …
 
-For each record: train its model briefly with the code that the record was made with (its stamp names the commit)
-and with the code as it is now, from the same seed, in float32 and in bfloat16. If all weights come out bitwise
-equal, the stamp takes over the modules' present hashes and says so under "confirmed"; if not, the record must be
-made again.
+For each record: train its model briefly with the code that the record was made with (its stamp names the
+commit) and with the code as it is now, from the same seed, in float32 and in bfloat16. If all weights
+come out bitwise equal, the stamp takes over the modules' present hashes and says so under "confirmed";
+if not, the record must be made again.
 """
 
 import argparse
