@@ -1,25 +1,20 @@
 """Chapter 1's own functions: the four baselines, the visitors a test needs, the search for copies."""
 
-from pathlib import Path
-
-import nbformat
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 
 from prodgen import data, evaluation, recorded
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "01-introduction.ipynb"
+NAME = "01-introduction"
 
 
 @pytest.fixture(scope="module")
 def chapter() -> dict:
     """What the cells tagged `core` define, over the photos that the text loads."""
     namespace: dict = {"train": data.load("fashion-mnist"), "test": data.load("fashion-mnist", "test")}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace)
 
 
 def rng(seed=0):

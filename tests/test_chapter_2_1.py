@@ -1,18 +1,17 @@
 """Chapter 2.1's own functions: layers, gradients, convolutions and the race are what its text says."""
 
 import itertools
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 from torch import nn
 
 from prodgen import data, recorded
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "02-1-networks.ipynb"
+NAME = "02-1-networks"
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +21,7 @@ def chapter() -> dict:
         "test": data.load("fashion-mnist", "test"),
         "classifier": recorded.load_model("classifier-fashion-mnist"),
     }
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace)
 
 
 def test_parameters_are_counted_as_pytorch_counts_them(chapter):

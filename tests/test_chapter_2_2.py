@@ -1,15 +1,14 @@
 """Chapter 2.2's own functions: activations, their slopes, what depth does to gradients, the race."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "02-2-activations.ipynb"
+NAME = "02-2-activations"
 NAMES = ["linear", "sigmoid", "tanh", "ReLU", "leaky ReLU", "SiLU"]
 
 
@@ -17,9 +16,7 @@ NAMES = ["linear", "sigmoid", "tanh", "ReLU", "leaky ReLU", "SiLU"]
 def chapter() -> dict:
     """What the cells tagged `core` define."""
     namespace: dict = {}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
+    run_core(NAME, namespace)
     assert list(namespace["BY_HAND"]) == list(namespace["IN_TORCH"]) == NAMES
     return namespace
 

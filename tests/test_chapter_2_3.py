@@ -1,19 +1,18 @@
 """Chapter 2.3's losses are the library's and the package's, its rule decides, its explorer draws."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 from scipy.stats import norm
 from torch.nn import functional
 
 from prodgen import losses
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "02-3-losses.ipynb"
+NAME = "02-3-losses"
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +21,7 @@ def chapter() -> dict:
     rng = np.random.default_rng(0)
     namespace: dict = {"is_boot": np.repeat([0.0, 1.0], 20)}
     namespace["brightness"] = rng.normal(size=40) + 2 * namespace["is_boot"]
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace)
 
 
 def test_the_gaussian_belief_is_scipy_s_and_the_package_s(chapter):

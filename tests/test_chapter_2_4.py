@@ -1,25 +1,20 @@
 """Chapter 2.4's optimisers are PyTorch's, its limit is the true one, its rules decide, its explorer draws."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "02-4-optimisers.ipynb"
+NAME = "02-4-optimisers"
 
 
 @pytest.fixture(scope="module")
 def chapter() -> dict:
     """What the cells tagged `core` define, and nothing else of the notebook."""
-    namespace: dict = {}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, {})
 
 
 @pytest.mark.parametrize(

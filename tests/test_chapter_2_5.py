@@ -2,12 +2,11 @@
 
 import copy
 import itertools
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -15,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from prodgen import training
 from prodgen.data import ImageDataset
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "02-5-training-loop.ipynb"
+NAME = "02-5-training-loop"
 RNG = torch.Generator().manual_seed(0)
 PHOTOS = torch.randint(0, 256, (300, 1, 28, 28), generator=RNG, dtype=torch.uint8)
 LABELS = torch.arange(300) % 10
@@ -25,10 +24,7 @@ LABELS = torch.arange(300) % 10
 def chapter() -> dict:
     """What the cells tagged `core` define, over noise in the place of photos."""
     namespace: dict = {"pixels": PHOTOS.flatten(1).float() / 127.5 - 1, "kinds": LABELS}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace)
 
 
 def network():

@@ -1,18 +1,17 @@
 """Chapter 3.2's own functions are the package's, or agree with closed forms; its explorer draws."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 from scipy import stats
 
 from prodgen import data, losses, models, training
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "03-2-vae.ipynb"
+NAME = "03-2-vae"
 NAMES = data.describe("fashion-mnist").class_names
 
 
@@ -20,9 +19,7 @@ NAMES = data.describe("fashion-mnist").class_names
 def chapter() -> dict:
     """What the cells tagged `core` define, over a small untrained map."""
     namespace: dict = {"names": NAMES}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
+    run_core(NAME, namespace)
     torch.manual_seed(0)
     namespace["flat"] = namespace["DenseVAE"](2)
     namespace["places"], namespace["kinds"] = torch.randn(40, 2), torch.arange(40) % 10

@@ -1,18 +1,17 @@
 """Chapter 3.3's own functions: budget, draws, evenness, intervals, times, rules, counted costs, explorer."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 from scipy import stats
 
 from prodgen import evaluation, models
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "03-3-comparison.ipynb"
+NAME = "03-3-comparison"
 SEEDS = range(5)
 MEASURES = ("fid", "fid_train", "precision", "recall", "density", "coverage", "sharpness", "evenness")
 
@@ -21,10 +20,7 @@ MEASURES = ("fid", "fid_train", "precision", "recall", "density", "coverage", "s
 def chapter() -> dict:
     """What the cells tagged `core` define, at preset smoke."""
     namespace: dict = {"preset": "smoke", "seed": 0}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace)
 
 
 def made_up(gan, vae, drawn=None, wobble=0.01) -> list[dict]:

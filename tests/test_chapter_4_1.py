@@ -1,28 +1,23 @@
 """Chapter 4.1's own functions say what its text says of them: networks, counts, losses, the smallest GAN."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 from torch import nn
 
 from prodgen import losses, models
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "04-1-models.ipynb"
+NAME = "04-1-models"
 
 
 @pytest.fixture(scope="module")
 def chapter() -> dict:
     """What the cells tagged `core` define, and nothing else of the notebook."""
-    namespace: dict = {}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, {})
 
 
 def test_the_two_layers_in_numpy_are_those_of_torch(chapter):

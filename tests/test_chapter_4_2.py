@@ -1,27 +1,22 @@
 """Chapter 4.2's own functions say what its propositions say, and are the package's where it has them."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 from torch.distributions import Normal, kl_divergence
 
 from prodgen import data, evaluation, losses, models, recorded
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "04-2-derivations.ipynb"
+NAME = "04-2-derivations"
 
 
 @pytest.fixture(scope="module")
 def chapter() -> dict:
     """What the cells tagged `core` define, and nothing else of the notebook."""
-    namespace: dict = {}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, {})
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
 """Chapter 4.3's own functions: the trainer, the augmentation, the scores and their bias, the explorer."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
+from chapters import cells, run_core
 from matplotlib.figure import Figure
 
 from prodgen import data, evaluation, models, presets, training
 from prodgen.data import faces
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "04-3-faces.ipynb"
+NAME = "04-3-faces"
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +18,7 @@ def chapter() -> dict:
     """What the cells tagged `core` define, beside the faces."""
     namespace: dict = {"preset": "smoke", "seed": 0, "budget": 64}
     namespace["seeded"] = lambda number=0: torch.Generator().manual_seed(number)
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if {"core", "experiment"} & set(cell.metadata.get("tags", [])) and cell.id != "lfw":
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace, "experiment", skip="lfw")
 
 
 def rng(number: int = 0) -> torch.Generator:
@@ -160,7 +156,7 @@ def test_the_explorer_draws(chapter, strengths):
 
 
 def test_lfw_is_asked_for_on_a_full_run_alone(chapter, monkeypatch):
-    [cell] = [c for c in nbformat.read(NOTEBOOK, as_version=4).cells if c.id == "lfw"]
+    [cell] = [c for c in cells(NAME) if c.id == "lfw"]
     asked = []
 
     def out_of_reach():
