@@ -2,28 +2,24 @@
 
 import math
 import re
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapters import cells, run_core
 from matplotlib.figure import Figure
 
 from prodgen import data, evaluation, losses, models, presets, training
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "03-1-gan.ipynb"
-CELLS = nbformat.read(NOTEBOOK, as_version=4).cells
+NAME = "03-1-gan"
+CELLS = cells(NAME)
 
 
 @pytest.fixture(scope="module")
 def chapter() -> dict:
     """What the cells tagged `core` or `experiment` define, and nothing else of the notebook."""
     namespace: dict = {"names": data.describe("fashion-mnist").class_names}
-    for cell in CELLS:
-        if {"core", "experiment"} & set(cell.metadata.get("tags", [])):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace, "experiment")
 
 
 # ---------------------------------------------------------------- equations

@@ -1,25 +1,19 @@
 """Chapter 5.2 writes out what the package does: the same numbers, step for step and bit for bit."""
 
-from pathlib import Path
-
-import nbformat
 import pytest
 import torch
+from chapters import run_core
 
 from prodgen import losses, models, presets, training
 from prodgen.data import ImageDataset
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "05-2-implementation.ipynb"
+NAME = "05-2-implementation"
 
 
 @pytest.fixture(scope="module")
 def chapter() -> dict:
     """What the cells tagged `core` define, and nothing else of the notebook."""
-    namespace: dict = {}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, {})
 
 
 def photos(n=70, num_classes=3) -> ImageDataset:

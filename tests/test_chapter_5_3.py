@@ -1,14 +1,12 @@
 """Chapter 5.3 tells what each fault does to a run; smoke is too short to show it, so it is shown here."""
 
-from pathlib import Path
-
-import nbformat
 import pytest
 import torch
+from chapters import run_core
 
 from prodgen import data, models
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "05-3-walkthrough.ipynb"
+NAME = "05-3-walkthrough"
 STEPS = 120  # of the preset quick
 SEED = 3  # none of those that the chapter shows
 
@@ -17,10 +15,7 @@ SEED = 3  # none of those that the chapter shows
 def chapter() -> dict:
     """What the cells tagged `core` define, and nothing else of the notebook."""
     namespace: dict = {"seed": SEED, "preset": "quick"}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace)
 
 
 @pytest.fixture(scope="module")

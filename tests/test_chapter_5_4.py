@@ -1,16 +1,15 @@
 """Chapter 5.4's own functions say what its text says of them: distance, band, bound, walk, explorer."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
+from chapters import run_core
 from matplotlib.figure import Figure
 
 from prodgen import data, evaluation, losses, models
 
-NOTEBOOK = Path(__file__).parents[1] / "book" / "05-4-results.ipynb"
+NAME = "05-4-results"
 NAMES = data.describe("fashion-mnist").class_names
 
 
@@ -20,10 +19,7 @@ def chapter() -> dict:
     torch.manual_seed(0)
     generator = models.Generator(width=8, latent_dim=16, num_classes=len(NAMES)).eval()
     namespace: dict = {"names": NAMES, "gan": generator}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "core" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{NOTEBOOK.name}, cell {cell.id}", "exec"), namespace)
-    return namespace
+    return run_core(NAME, namespace)
 
 
 def test_the_distance_of_shifted_and_of_scaled_features_is_the_closed_form(chapter):

@@ -280,7 +280,7 @@ def test_evaluate_on_photos_measures_what_applies(photos, tmp_path, monkeypatch,
         ("train gan --data fashion-mnist", "required: --out"),
         (
             "train gan --data nowhere --out run",
-            "'nowhere' is neither a data set (fashion-mnist) nor a folder",
+            "'nowhere' is neither a data set (fashion-mnist, faces) nor a folder",
         ),
         ("train gan --data . --out run", "no image"),
         ("train gan --data a-file --out run", "a-file is a file: give the folder"),

@@ -158,7 +158,7 @@ def _data_list(options: argparse.Namespace, arguments: list[str]) -> int:
         info = data.describe(name)
         counts = ", ".join(f"{count:,} {split}" for split, count in info.images.items())
         print(f"{name}\n    {info.title}\n    {info.image_size} px, {info.channels} channel(s); {counts}")
-        print(f"    classes: {', '.join(info.class_names)}")
+        print(f"    classes: {', '.join(info.class_names) or 'none'}")
         print(f"    licence: {info.licence}; source: {info.source}")
     print("Or give a folder of images: each subfolder is a class.")
     return 0

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from prodgen.data import fashion_mnist, folder
+from prodgen.data import faces, fashion_mnist, folder
 from prodgen.data.dataset import DataError, ImageDataset, to_float, to_uint8
 
 __all__ = ["DataError", "DataInfo", "ImageDataset", "describe", "load", "names", "to_float", "to_uint8"]
@@ -37,8 +37,19 @@ INFO = {
         channels=1,
         images={"train": 60_000, "test": 10_000},
         class_names=fashion_mnist.CLASS_NAMES,
-    )
+    ),
+    faces.NAME: DataInfo(
+        name=faces.NAME,
+        title="A hundred faces, and as many patches that are none, from Labeled Faces in the Wild",
+        licence=faces.LICENCE,
+        source=faces.SOURCE,
+        image_size=faces.SIZE,
+        channels=1,
+        images={split: len(range(200)[places]) for split, places in faces.SPLITS.items()},
+        class_names=(),
+    ),
 }
+_LOAD = {fashion_mnist.NAME: fashion_mnist.load, faces.NAME: faces.load}
 
 
 def names() -> tuple[str, ...]:
@@ -63,8 +74,8 @@ def load(
 ) -> ImageDataset:
     """A data set by name (one of names()), or the images of a folder.
 
-    split: "train" or "test"; a folder has "all" too.
-    image_size: 28, 32 or 64 for a folder; Fashion-MNIST has 28 and needs none.
+    split: "train" or "test"; a folder has "all" too, the faces have "not-faces".
+    image_size: 28, 32 or 64 for a folder; the named sets have 28 and need none.
     channels, crop: for a folder.  1 or 3; "letterbox" (the whole image on white) or "centre" (its middle).
     Raises DataError, whose message says what to do.
     """
@@ -72,7 +83,7 @@ def load(
         info = INFO[name_or_path]
         if image_size not in (None, info.image_size):
             raise DataError(f"{info.name} comes at {info.image_size} pixels only, not {image_size}.")
-        return fashion_mnist.load(split)
+        return _LOAD[info.name](split)
     path = os.path.expanduser(name_or_path)
     if not os.path.exists(path):
         raise DataError(f"{str(name_or_path)!r} is neither a data set ({', '.join(names())}) nor a folder.")

@@ -1,0 +1,256 @@
+"""Chapter 3.2's own functions are the package's, or agree with closed forms; its explorer draws."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from chapters import run_core
+from matplotlib.figure import Figure
+from scipy import stats
+
+from prodgen import data, losses, models, training
+
+NAME = "03-2-vae"
+NAMES = data.describe("fashion-mnist").class_names
+
+
+@pytest.fixture(scope="module")
+def chapter() -> dict:
+    """What the cells tagged `core` define, over a small untrained map."""
+    namespace: dict = {"names": NAMES}
+    run_core(NAME, namespace)
+    torch.manual_seed(0)
+    namespace["flat"] = namespace["DenseVAE"](2)
+    namespace["places"], namespace["kinds"] = torch.randn(40, 2), torch.arange(40) % 10
+    return namespace
+
+
+def rng(seed=0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def photos() -> torch.Tensor:
+    return 2 * torch.rand(6, 1, 28, 28, generator=rng(9)) - 1
+
+
+@pytest.fixture
+def vae() -> models.VAE:
+    torch.manual_seed(1)
+    return models.VAE(latent_dim=5, width=4)
+
+
+# ---------------------------------------------------------------- the core is the package's
+
+
+def test_the_terms_of_the_bound_are_the_package_s_bit_for_bit(chapter, vae, photos):
+    ours, theirs = chapter["elbo_terms"](vae, photos, rng()), vae.elbo_terms(photos, rng())
+    assert torch.equal(ours[0], theirs[0]) and torch.equal(ours[1], theirs[1])
+    assert torch.equal(chapter["elbo"](*ours), losses.elbo(*theirs))
+
+
+def test_price_draw_and_reward_are_the_package_s(chapter, vae):
+    mean, log_var = torch.randn(2, 8, 5, generator=rng())
+    assert torch.equal(chapter["gaussian_kl"](mean, log_var), losses.gaussian_kl(mean, log_var))
+    ours = chapter["reparameterise"](mean, log_var, rng(3))
+    assert torch.equal(ours, vae.reparameterise(mean, log_var, rng(3)))
+    logits, binary = torch.randn(8, 1, 28, 28), torch.randint(2, (8, 1, 28, 28)).float()
+    ours = chapter["bernoulli_log_likelihood"](logits, binary)
+    assert torch.equal(ours, losses.bernoulli_log_likelihood(logits, binary))
+
+
+def test_a_step_has_the_gradient_of_the_package_s_step(chapter, vae, photos):
+    trainer = training.VAETrainer(vae)
+    logged = trainer.step(photos.clone(), None, rng(4))["loss"]
+    theirs = [p.grad.clone() for p in vae.parameters()]
+    torch.manual_seed(1)
+    same = models.VAE(latent_dim=5, width=4)  # as `vae` was before its step
+    loss = chapter["loss_of"](same, photos, "VAE", rng(4)).mean()
+    loss.backward()
+    assert torch.equal(loss.detach(), logged)
+    for ours, other in zip(same.parameters(), theirs, strict=True):
+        assert torch.equal(ours.grad, other)
+
+
+def test_the_dense_networks_have_the_package_s_shapes(chapter, photos):
+    network = chapter["DenseVAE"](7)
+    mean, log_var = network.encode(photos)
+    assert mean.shape == log_var.shape == (6, 7)
+    assert network.decode(mean).shape == photos.shape
+    assert chapter["picture"](network, mean).abs().max() <= 1
+
+
+# ---------------------------------------------------------------- what the switches leave out
+
+
+def test_the_autoencoder_draws_nothing_and_pays_nothing(chapter, photos):
+    network = chapter["DenseVAE"](4)
+    binary = chapter["binarise"](photos, rng(5))
+    mean, log_var = network.encode(2 * binary - 1)
+    expected = -losses.bernoulli_log_likelihood(network.decode(mean), binary)
+    assert torch.equal(chapter["loss_of"](network, photos, "autoencoder", rng(5)), expected)
+    drawn = chapter["loss_of"](network, photos, "drawn", rng(5))
+    paid = chapter["loss_of"](network, photos, "VAE", rng(5))
+    torch.testing.assert_close(paid - drawn, losses.gaussian_kl(mean, log_var), atol=1e-3, rtol=0)
+
+
+def test_training_lowers_the_loss_and_a_seed_fixes_it(chapter):
+    images = torch.randint(256, (64, 1, 28, 28), generator=rng(), dtype=torch.uint8)
+    few = data.ImageDataset("noise", "train", images, None, (), "", "")
+    one, two = (chapter["fit_kind"](few, "VAE", images=1_000, seed=2) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    torch.manual_seed(2)
+    start = chapter["DenseVAE"](16)
+    x = few.batch(slice(None))
+    before, after = (chapter["loss_of"](n, x, "VAE", rng()).mean().item() for n in (start, one))
+    assert after < before
+
+
+def test_the_rate_is_constant_and_then_falls(chapter):
+    rates = [chapter["learning_rate"](spent) for spent in (0, 0.25, 0.5, 0.75, 1)]
+    assert rates[0] == rates[1] == rates[2] > rates[3] > rates[4]
+    assert rates[4] == pytest.approx(0.05 * rates[0])
+
+
+def test_the_fitted_gaussian_has_the_codes_mean_and_covariance(chapter):
+    codes = torch.randn(500, 3, generator=rng()) @ torch.tensor([[2.0, 0, 0], [1, 0.5, 0], [0, 0, 0]]) + 3
+    drawn = chapter["fitted"](codes, 100_000, rng(1))
+    torch.testing.assert_close(drawn.mean(0), codes.mean(0), atol=0.03, rtol=0)
+    torch.testing.assert_close(torch.cov(drawn.T), torch.cov(codes.T), atol=0.08, rtol=0)
+
+
+# ---------------------------------------------------------------- the bound
+
+
+@pytest.mark.parametrize("x,s,m,v", [(1.5, 0.5, 0.3, 0.2), (-2.0, 1.0, 1.0, 3.0), (0.0, 0.1, 0.0, 0.01)])
+def test_bound_and_gap_add_up_to_the_evidence(chapter, x, s, m, v):
+    posterior = x / (1 + s**2), s**2 / (1 + s**2)
+    gap = chapter["kl_by_hand"](m, v, *posterior)
+    bound = chapter["elbo_by_hand"](x, s, m, v)
+    assert gap >= 0
+    assert bound + gap == pytest.approx(stats.norm.logpdf(x, 0, math.sqrt(1 + s**2)))
+
+
+def test_the_grid_integrates_the_prior_to_one(chapter):
+    class Deaf:
+        def decode(self, z):
+            return torch.zeros(len(z), 1, 28, 28)
+
+    binary = torch.ones(1, 28, 28)
+    joint, area = chapter["joint_on_grid"](Deaf(), binary, torch.zeros(2), torch.full((2,), 8.0))
+    assert chapter["log_evidence"](joint, area) == pytest.approx(-784 * math.log(2), abs=1e-2)
+
+
+# ---------------------------------------------------------------- gradients
+
+
+def test_both_estimators_are_right_on_average_and_the_pathwise_one_is_exact_for_a_line(chapter):
+    slope = torch.tensor([2.0, -1.0])
+    mean, log_var = torch.tensor([0.5, 1.0]), torch.tensor([0.0, -1.0])
+    noise = torch.randn(200_000, 2, generator=rng())
+
+    def f(z):
+        return z @ slope + 100
+
+    path = chapter["pathwise_gradient"](f, mean, log_var, noise)
+    assert torch.allclose(path[:, :2], slope.expand(len(noise), 2))
+    score = chapter["score_gradient"](f, mean, log_var, noise, 100.0)
+    torch.testing.assert_close(score.mean(0)[:2], slope, atol=0.05, rtol=0)
+    plain = chapter["score_gradient"](f, mean, log_var, noise)
+    assert plain.var(0).sum() > 100 * score.var(0).sum()
+
+
+def test_the_gradient_study_finds_the_same_expectation(chapter, photos):
+    torch.manual_seed(0)
+    variances, t_values = chapter["gradient_study"](chapter["DenseVAE"](3), photos[:2], 400, rng())
+    assert {name: len(v) for name, v in variances.items()} == dict.fromkeys(
+        ("pathwise", "score, baseline", "score"), 2
+    )
+    assert len(t_values) == 12 and t_values.abs().max() < 4.5
+    assert (variances["pathwise"] < variances["score"]).all()
+
+
+# ---------------------------------------------------------------- collapse
+
+
+def test_the_weighted_loss_is_the_vae_s_at_weight_one(chapter, photos):
+    network = chapter["DenseVAE"](4)
+    ours = chapter["weighted_loss"](network, photos, rng(6)).mean()
+    vae_s = chapter["loss_of"](network, photos, "VAE", rng(6)).mean()
+    torch.testing.assert_close(ours, vae_s, rtol=1e-5, atol=1e-3)
+    free = chapter["weighted_loss"](network, photos, rng(6), beta=3.0, free=1e3).mean()
+    drawn = chapter["loss_of"](network, photos, "drawn", rng(6)).mean()
+    assert (free - drawn).item() == pytest.approx(3 * 4 * 1e3, rel=1e-4)
+
+
+def test_active_units_are_those_that_differ(chapter):
+    means = torch.stack([torch.linspace(-1, 1, 50), torch.full((50,), 2.0), 0.05 * torch.randn(50)], dim=1)
+    assert chapter["active_units"](means) == 1
+
+
+# ---------------------------------------------------------------- uses
+
+
+def test_an_edit_of_length_nothing_is_a_rebuild(chapter, photos):
+    network = chapter["DenseVAE"](4)
+    rebuilt = chapter["picture"](network, chapter["code"](network, photos))
+    w = chapter["direction"](network, photos[:3], photos[3:])
+    assert torch.equal(chapter["edit"](network, photos, w, t=0.0), rebuilt)
+    assert not torch.allclose(chapter["edit"](network, photos, w), rebuilt)
+    centre = chapter["code"](network, photos[:1])[0]
+    same = chapter["transfer"](network, photos, photos[:1].expand(6, -1, -1, -1), centre)
+    torch.testing.assert_close(same, rebuilt)
+
+
+def test_the_search_improves_on_the_encoder_s_answer(chapter, photos):
+    torch.manual_seed(0)
+    network, strength = chapter["DenseVAE"](4), 0.3
+    noisy = chapter["add_noise"](photos, strength, rng())
+
+    def objective(z):
+        misfit = ((noisy - chapter["picture"](network, z)) / 2).square().sum() / (2 * strength**2)
+        return (misfit + z.square().sum() / 2).item()
+
+    start = chapter["code"](network, noisy.clamp(-1, 1))
+    assert objective(chapter["search_code"](network, noisy, strength)) < objective(start)
+
+
+def test_tone_and_pattern_look_at_the_product_alone(chapter):
+    x = torch.full((2, 1, 28, 28), -1.0)
+    x[:, :, 8:20, 8:20] = 0.2  # grey 0.6 on black
+    x[1, :, 8:20, 8:20:2] = 0.6  # stripes: 0.8 beside 0.6
+    assert chapter["tone"](x).tolist() == pytest.approx([0.6, 0.7])
+    across, down = 0.2 * 12 * 11, 0.0
+    assert chapter["pattern"](x).tolist() == pytest.approx([0.0, (across + down) / (2 * 12 * 11)], abs=1e-6)
+
+
+def test_noise_has_the_strength_asked_for_and_the_filters_keep_a_plain_image(chapter):
+    plain = torch.full((4, 1, 28, 28), 0.3)
+    noisy = chapter["add_noise"](plain, 0.2, rng())
+    assert chapter["pixel_error"](noisy, plain) == pytest.approx(20, rel=0.05)
+    for cleaned in (chapter["blurred"](plain, 1.0), chapter["median_of"](plain)):
+        torch.testing.assert_close(cleaned, plain)
+
+
+# ---------------------------------------------------------------- verdicts and explorer
+
+
+def test_a_verdict_needs_the_whole_interval_beyond_the_margin(chapter):
+    values = [1.0, 1.1, 0.9, 1.05, 0.95]
+    assert chapter["judge"](values, 0.5) == "supported"
+    assert chapter["judge"](values, 1.5) == "not supported"
+    assert chapter["judge"](values, 1.0) == "inconclusive"
+    assert chapter["mean_and_half"](values) == "1.0 ± 0.1"
+
+
+@pytest.mark.parametrize("place", [(0.0, 0.0), (-3.0, 3.0), (1.2, -0.4)])
+def test_the_explorer_draws_every_place(chapter, place):
+    figure = chapter["explore"](*place)
+    assert isinstance(figure, Figure)
+    _, right = figure.axes
+    assert right.get_title() == f"at ({place[0]:.1f}, {place[1]:.1f})"
+    here = np.asarray(place)
+    nearest = ((chapter["places"].numpy() - here) ** 2).sum(axis=1).argmin()
+    assert right.texts[0].get_text().endswith(NAMES[chapter["kinds"][nearest]])
+    assert figure._repr_png_().startswith(b"\x89PNG")
