@@ -8,6 +8,7 @@ import argparse
 import io
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -177,11 +178,15 @@ def _data_get(options: argparse.Namespace, arguments: list[str]) -> int:
 def _train(options: argparse.Namespace, arguments: list[str]) -> int:
     from prodgen import data, presets, training
 
+    def say(text: str, **how: Any) -> None:
+        if os.environ.get("RANK", "0") == "0":  # of the processes of `accelerate launch` one speaks
+            print(text, **how)
+
     kept = (options.out / "checkpoint.pt").exists()
     if kept and not options.resume:
         raise CommandError(f"{options.out} holds a run already; add --resume, or choose another folder.")
     if options.resume and not kept:
-        print(f"prodgen: {options.out} holds no checkpoint yet; starting anew", file=sys.stderr)
+        say(f"prodgen: {options.out} holds no checkpoint yet; starting anew", file=sys.stderr)
     size = options.image_size or (None if options.data in data.names() else FOLDER_SIZE)
     dataset = data.load(options.data, "train", image_size=size)
     images, budget = options.images, f"{options.minutes} minutes"
@@ -195,7 +200,7 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> int:
         options.kind, dataset, seed=options.seed, conditional=not options.unconditional
     )
     what = f"{len(dataset):,} images of {dataset.name}, {dataset.image_size} px"
-    print(f"{options.kind} on {what}, for {budget}", flush=True)
+    say(f"{options.kind} on {what}, for {budget}", flush=True)
     try:
         run = training.train(
             trainer, dataset, images=images, minutes=options.minutes, seed=options.seed, out=options.out,
@@ -207,10 +212,10 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> int:
         raise
     if run.interrupted:
         again = shlex.join(["prodgen", *arguments, *([] if options.resume else ["--resume"])])
-        print(f"prodgen: stopped and saved at {run.images_seen:,} images; to go on: {again}", file=sys.stderr)
+        say(f"prodgen: stopped and saved at {run.images_seen:,} images; to go on: {again}", file=sys.stderr)
         return 130
     sample = shlex.join(["prodgen", "sample", str(options.out), "--n", "64", "--out", "samples.png"])
-    print(f"saved in {options.out}; to see what it draws: {sample}")
+    say(f"saved in {options.out}; to see what it draws: {sample}")
     return 0
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from prodgen import models
 from prodgen.data import ImageDataset
 from prodgen.files import write_whole
-from prodgen.training import checkpoint
+from prodgen.training import checkpoint, processes
 from prodgen.training.ema import EMA
 from prodgen.training.optimiser import learning_rate
 
@@ -105,9 +105,12 @@ def train(
     callbacks: called with the Run every `report_every` images (if not said, an epoch, and at least 5,000) and
         at the end. Their time is not counted.
 
+    Under `accelerate launch` each of n processes works on its own part, of the recipe's size, of a batch n
+    times as large. The main process alone writes, prints and calls back.
+
     On Ctrl-C the run is saved and returned with `interrupted` set. Raises TrainingError for a budget,
-    folder or checkpoint that does not fit, for more than one process, and for a loss or weight that is not
-    finite: the message names the step, and the last checkpoint stays.
+    folder or checkpoint that does not fit, and for a loss or weight that is not finite: the message names
+    the step, and the last checkpoint stays.
     """
     if (images is None) == (minutes is None):
         raise TrainingError("give a budget: either images or minutes")
@@ -116,9 +119,10 @@ def train(
     if len(dataset) == 0:
         raise TrainingError("the data set is empty")
     accelerator = Accelerator()
-    if accelerator.num_processes > 1:
-        raise TrainingError("training runs in one process; start it without `accelerate launch`")
     device, recipe = accelerator.device, trainer.recipe
+    number, of = accelerator.process_index, accelerator.num_processes
+    if not accelerator.is_main_process:
+        callbacks, progress = (), False
     identity = {
         "kind": trainer.kind,
         "recipe": json.dumps(dataclasses.asdict(recipe)),
@@ -126,13 +130,15 @@ def train(
         "data": f"{dataset.name}/{dataset.split}/{len(dataset)}",
         "budget": f"{images} images" if images else f"{minutes} minutes",
         "seed": seed,
+        "processes": of,
     }
     for name in trainer.networks:
-        network = getattr(trainer, name).to(memory_format=torch.channels_last)
-        setattr(trainer, name, accelerator.prepare(network).train())
+        network = getattr(trainer, name).to(device, memory_format=torch.channels_last).train()
+        if of > 1:
+            processes.share(network)
     average = EMA(getattr(trainer, trainer.result), recipe.ema_half_life)
     order = Shuffled(len(dataset), seed)
-    rng = torch.Generator(device).manual_seed(seed)
+    rng = torch.Generator(device).manual_seed(seed + number * 1_000_003)  # other noise in each process
     run = Run(0, 0.0, [], average.average)
 
     folder = Path(out) if out is not None else None
@@ -142,7 +148,9 @@ def train(
         if saved.exists() and not resume:
             raise TrainingError(f"{folder} holds a run already: resume it, or choose another folder")
         if saved.exists():
-            _restore(checkpoint.read(saved), identity, trainer, average, rng, run, folder)
+            state = checkpoint.read(saved)
+            _restore(state, identity, trainer, average, run, folder)
+            rng.set_state(state["rng"][number].clone())  # PyTorch reads a row of a tensor amiss
 
     report_every = report_every or max(len(dataset), REPORT_EVERY)
     next_report = (run.images_seen // report_every + 1) * report_every
@@ -155,46 +163,67 @@ def train(
         run.seconds = time.perf_counter() - started
         return min(1.0, run.images_seen / images if images else run.seconds / (60 * minutes))
 
+    def agreed(spent: float, stop: bool) -> tuple[float, bool]:
+        """The main process's clock, and whether anybody was told to stop: the same in all processes."""
+        if of == 1:
+            return spent, stop
+        said = torch.tensor([0.0 if number else spent, float(stop)], device=device)
+        spent, stops = accelerator.reduce(said, "sum").tolist()
+        return spent, stops > 0
+
     def flush() -> None:
         if pending:
-            run.history.append(_mean_finite(pending, trainer.steps) | {"images": run.images_seen})
+            means = _mean_finite(pending, trainer.steps, accelerator)
+            run.history.append(means | {"images": run.images_seen})
             pending.clear()
 
     def save() -> None:
-        if folder is not None:
-            _check_weights(trainer)
-            checkpoint.write(folder / "checkpoint.pt", _state(identity, trainer, average, rng, run))
-            models.save_as(
-                folder / "model.safetensors",
-                average.average,
-                **identity,
-                class_names=dataset.class_names,
-                images_seen=run.images_seen,
-                seconds=round(run.seconds, 1),
-            )
-            with write_whole(folder / "history.json") as file:
-                file.write(json.dumps(run.history).encode())
+        if folder is None:
+            return
+        _check_weights(trainer)
+        states = accelerator.gather(rng.get_state()[None].to(device)).cpu()
+        if not accelerator.is_main_process:
+            return
+        state = _state(identity, trainer, average, run) | {"rng": states}
+        checkpoint.write(folder / "checkpoint.pt", state)
+        models.save_as(
+            folder / "model.safetensors",
+            average.average,
+            **identity,
+            class_names=dataset.class_names,
+            images_seen=run.images_seen,
+            seconds=round(run.seconds, 1),
+        )
+        with write_whole(folder / "history.json") as file:
+            file.write(json.dumps(run.history).encode())
 
-    with _interrupts() as interrupted:
-        while (spent := done()) < 1 and not interrupted():
-            for name in trainer.optimisers:
-                for group in getattr(trainer, name).param_groups:
-                    group["lr"] = learning_rate(recipe, spent)
-            count = min(recipe.batch_size, images - run.images_seen) if images else recipe.batch_size
-            indices = order.take(run.images_seen, count)
-            real = images_on_device.batch(indices).to(device, memory_format=torch.channels_last)
-            labels = None if dataset.labels is None else dataset.labels[indices].to(device)
-            with autocast:
-                pending.append(trainer.step(real, labels, rng))
-            run.images_seen += count
-            average.update(getattr(trainer, trainer.result), run.images_seen, count)
-            if len(pending) == FLUSH_EVERY:
-                flush()
-            if run.images_seen >= next_report and done() < 1:
+    optimisers = [getattr(trainer, name) for name in trainer.optimisers]
+    averaged = processes.averaged_gradients(optimisers, accelerator) if of > 1 else contextlib.nullcontext()
+    with _interrupts() as interrupted, averaged:
+        while True:
+            spent, stop = agreed(done(), interrupted())
+            if spent >= 1 or stop:
+                break
+            if run.images_seen >= next_report:
                 next_report += report_every
                 flush()
                 save()
                 started += _report(run, callbacks, progress, images, minutes)
+            for optimiser in optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate(recipe, spent)
+            count = recipe.batch_size
+            if images:
+                count = min(count, math.ceil((images - run.images_seen) / of))
+            indices = order.take(run.images_seen, count * of)[number * count : (number + 1) * count]
+            real = images_on_device.batch(indices).to(device, memory_format=torch.channels_last)
+            labels = None if dataset.labels is None else dataset.labels[indices].to(device)
+            with autocast:
+                pending.append(trainer.step(real, labels, rng))
+            run.images_seen += count * of
+            average.update(getattr(trainer, trainer.result), run.images_seen, count * of)
+            if len(pending) == FLUSH_EVERY:
+                flush()
         run.interrupted = spent < 1
         flush()
         save()
@@ -202,12 +231,16 @@ def train(
     return run
 
 
-def _mean_finite(pending: list[dict[str, Tensor]], last_step: int) -> dict[str, float]:
-    """The mean of each logged value over the steps that logged it.
+def _mean_finite(
+    pending: list[dict[str, Tensor]], last_step: int, accelerator: Accelerator
+) -> dict[str, float]:
+    """The mean of each logged value over the processes and the steps that logged it.
 
-    Raises TrainingError, which names the step, where one is not finite.
+    Raises TrainingError, which names the step, where one is not finite: in all processes, if in one.
     """
-    rows = [dict(zip(row, torch.stack(list(row.values())).tolist(), strict=True)) for row in pending]
+    logged = torch.stack([value for row in pending for value in row.values()])
+    values = iter(accelerator.reduce(logged, "mean").tolist())
+    rows = [{name: next(values) for name in row} for row in pending]
     for step, row in enumerate(rows, start=last_step - len(rows) + 1):
         for name, value in row.items():
             if not math.isfinite(value):
@@ -232,13 +265,12 @@ def _check_weights(trainer: Any) -> None:
             )
 
 
-def _state(identity: dict, trainer: Any, average: EMA, rng: torch.Generator, run: Run) -> dict[str, Any]:
+def _state(identity: dict, trainer: Any, average: EMA, run: Run) -> dict[str, Any]:
     return {
         "identity": identity,
         "networks": {name: getattr(trainer, name).state_dict() for name in trainer.networks},
         "optimisers": {name: getattr(trainer, name).state_dict() for name in trainer.optimisers},
         "average": average.average.state_dict(),
-        "rng": rng.get_state(),
         "steps": trainer.steps,
         "images_seen": run.images_seen,
         "seconds": run.seconds,
@@ -246,9 +278,7 @@ def _state(identity: dict, trainer: Any, average: EMA, rng: torch.Generator, run
     }
 
 
-def _restore(
-    state: dict, identity: dict, trainer: Any, average: EMA, rng: torch.Generator, run: Run, folder: Path
-) -> None:
+def _restore(state: dict, identity: dict, trainer: Any, average: EMA, run: Run, folder: Path) -> None:
     differing = [key for key in identity if state["identity"].get(key) != identity[key]]
     if differing:
         was = ", ".join(f"{key} {state['identity'].get(key)}" for key in differing)
@@ -260,7 +290,6 @@ def _restore(
     for name in trainer.optimisers:
         getattr(trainer, name).load_state_dict(state["optimisers"][name])
     average.average.load_state_dict(state["average"])
-    rng.set_state(state["rng"])
     trainer.steps = state["steps"]
     run.images_seen, run.seconds, run.history = state["images_seen"], state["seconds"], state["history"]
 

@@ -1,0 +1,76 @@
+"""The GAN at five minutes of two CPU cores, against two frozen baselines.
+
+    python benchmarks/gan.py rates                     # images a second of every method; on an idle machine
+    python benchmarks/gan.py train METHOD --seed 0     # one run of five minutes at that rate, scored
+
+A run's budget is the number of images that its method gets through in five minutes of the idle machine
+(`rates`): so it can be repeated bit by bit, and may share the machine with another without being cheated.
+"""
+
+import argparse
+import json
+
+import torch
+from baselines import BASELINES
+from baselines import train as train_baseline
+from results import read, write
+
+from prodgen import data, evaluation, recorded, training
+
+MINUTES = 5
+OURS = {"prodgen": True, "prodgen-unconditional": False}  # class-conditional?
+METHODS = (*OURS, *BASELINES)
+SECONDS = 30  # that a rate is measured over
+
+
+def measure_rates() -> None:
+    """Images a second of each method after a warm-up, in the order of METHODS, one at a time."""
+    dataset, rates = data.load("fashion-mnist", "train"), {}
+    for method in METHODS:
+        if method in OURS:
+            trainer = training.new_trainer("gan", dataset, conditional=OURS[method])
+            training.train(trainer, dataset, minutes=5 / 60, progress=False)
+            run = training.train(trainer, dataset, minutes=SECONDS / 60, progress=False)
+            rates[method] = run.images_seen / run.seconds
+        else:
+            _, steps = BASELINES[method](dataset, seed=0)
+            train_baseline(steps, seconds=5)
+            seen, seconds = train_baseline(steps, seconds=SECONDS)
+            rates[method] = seen / seconds
+        print(f"{method:22}{rates[method]:8,.0f} images/s")
+    write("gan-rates", {"device": recorded.device_name(), "seconds": SECONDS, "rates": rates})
+
+
+def train(method: str, seed: int) -> None:
+    """Train for the method's budget, score against the test images, and keep the row."""
+    dataset = data.load("fashion-mnist", "train")
+    images = round(read("gan-rates")["rates"][method] * MINUTES * 60)
+    if method in OURS:
+        trainer = training.new_trainer("gan", dataset, seed=seed, conditional=OURS[method])
+        run = training.train(trainer, dataset, images=images, seed=seed, progress=False)
+        generator, seen, seconds = run.model.cpu(), run.images_seen, run.seconds
+    else:
+        generator, steps = BASELINES[method](dataset, seed)
+        seen, seconds = train_baseline(steps, images=images)
+    metrics = evaluation.evaluate(generator, data.load("fashion-mnist", "test"))
+    row = {"method": method, "run_seed": seed, "images_seen": seen, "seconds": round(seconds, 1)}
+    write(f"gan-{method}-{seed}", row | metrics | {"threads": torch.get_num_threads()})
+    print(json.dumps(row | {key: metrics[key] for key in ("fid_fmnist_excess", "precision", "recall")}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("rates")
+    one = commands.add_parser("train")
+    one.add_argument("method", choices=METHODS)
+    one.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    if arguments.command == "rates":
+        measure_rates()
+    else:
+        train(arguments.method, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()
