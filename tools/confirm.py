@@ -1,11 +1,11 @@
 """Keep a record whose modules were rewritten without a change to what they compute.
 
-    python tools/confirm.py gan-quick vae-fashion-mnist …
+    python tools/confirm.py gan-quick vae-fashion-mnist 03-3-comparison …
 
 For each record: train its model briefly with the code that the record was made with (its stamp names the
 commit) and with the code as it is now, from the same seed, in float32 and in bfloat16. If all weights
 come out bitwise equal, the stamp takes over the modules' present hashes and says so under "confirmed";
-if not, the record must be made again.
+if not, the record must be made again. For the study of a notebook both a GAN and a VAE are trained.
 """
 
 import argparse
@@ -16,12 +16,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+from record import study_recipe
+
 from prodgen import presets, recorded
 from prodgen.files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 6_430  # a hundred steps and a short one: all kinds of steps, a report, the schedule's cosine
 RECIPES = {"gan": presets.GANRecipe, "vae": presets.VAERecipe}
+# What those hundred steps run through from end to end.
+EXERCISED = {
+    *(f"training.{name}" for name in ("loop", "ema", "optimiser", "gan", "vae")),
+    *("models.gan", "models.vae", "losses", "data.dataset"),
+}
 TRAIN = f"""
 import hashlib, json, sys
 from prodgen import data, training
@@ -54,21 +61,21 @@ def weights(source: Path, kind: str) -> list[str]:
 
 def confirm(path: Path) -> None:
     """Confirm one record, or exit with what must be recorded anew."""
-    record = json.loads(path.read_text())
-    stamp, kind = record["stamp"], path.stem.partition("-")[0]
-    stale = recorded.stale(record, RECIPES[kind]())
+    kept = json.loads(path.read_text())
+    stamp, kind = kept["stamp"], path.stem.partition("-")[0]
+    kinds = [kind] if kind in RECIPES else list(RECIPES)
+    notebook = ROOT / "book" / f"{path.stem}.ipynb"
+    stale = recorded.stale(kept, RECIPES[kind]() if kind in RECIPES else study_recipe(notebook))
     if not stale:
         print(f"{path.stem}: nothing has changed")
         return
-    if outside := [
-        name for name in stale if not name.startswith(("training.", "models.", "data.", "losses"))
-    ]:
+    if outside := sorted(set(stale) - EXERCISED):
         sys.exit(f"{path.stem}: {', '.join(outside)} cannot be confirmed by training; record it anew")
     with tempfile.TemporaryDirectory() as folder:
         git = ("git", "-C", str(ROOT), "worktree")
         subprocess.run([*git, "add", "--quiet", "--detach", folder, stamp["commit"]], check=True)
         try:
-            same = weights(Path(folder) / "src", kind) == weights(ROOT / "src", kind)
+            same = all(weights(Path(folder) / "src", kind) == weights(ROOT / "src", kind) for kind in kinds)
         finally:
             subprocess.run([*git, "remove", "--force", folder], check=True)
     if not same:
@@ -80,7 +87,7 @@ def confirm(path: Path) -> None:
         "weights": "bitwise equal, float32 and bfloat16",
     }
     with write_whole(path) as file:
-        file.write((json.dumps(record, indent=1) + "\n").encode())
+        file.write((json.dumps(kept, indent=1) + "\n").encode())
     print(f"{path.stem}: {', '.join(stale)} rewritten, weights bitwise equal")
 
 
