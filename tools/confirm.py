@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from record import study_recipe
+from record import study_depends_on, study_recipe
 
 from prodgen import presets, recorded
 from prodgen.files import write_whole
@@ -80,7 +80,8 @@ def confirm(path: Path) -> None:
             subprocess.run([*git, "remove", "--force", folder], check=True)
     if not same:
         sys.exit(f"{path.stem}: the weights differ after {IMAGES:,} images; record it anew")
-    stamp["modules"] = {name: recorded.module_hash(name) for name in stamp["modules"]}
+    names = stamp["modules"] if kind in RECIPES else study_depends_on(notebook)[0]
+    stamp["modules"] = {name: recorded.module_hash(name) for name in names}
     stamp["confirmed"] = {
         "changed": stale,
         "images": IMAGES,
