@@ -100,16 +100,16 @@ def _show_grid(
     axes.imshow(tile(images, columns, gap), cmap="gray", vmin=0, vmax=255)
     axes.axis("off")
     room = axes.get_position().width * axes.figure.get_figwidth() * 72 / columns  # points a column
-    slanted = not above_each and max((len(title) for title in titles), default=0) * 4.5 > room
+    slanted = not above_each and max((len(title) for title in titles), default=0) * 5 > room
     for i, title in enumerate(titles):
         x, y = i % columns * (width + gap[1]), i // columns * (height + gap[0]) - gap[1]
         axes.text(
-            x + width * (0.2 if slanted else 0.5), y, title, fontsize=9, va="bottom",
+            x + width * (0.2 if slanted else 0.5), y, title, fontsize=10, va="bottom",
             ha="left" if slanted else "center", rotation=40 if slanted else 0, rotation_mode="anchor",
         )  # fmt: skip
     for row, label in enumerate(labels):
         y = row * (height + gap[0]) + height / 2
-        axes.text(-gap[1] * 2, y, label, fontsize=10, ha="right", va="center")
+        axes.text(-gap[1] * 2, y, label, fontsize=12, ha="right", va="center")
 
 
 def _as_batch(images: Tensor | Sequence[Tensor]) -> Tensor:
