@@ -2,12 +2,14 @@
 
     python benchmarks/gan.py rates                     # images a second of every method; on an idle machine
     python benchmarks/gan.py train METHOD --seed 0     # one run of five minutes at that rate, scored
+    python benchmarks/gan.py train prodgen --seed 0 --change learning_rate=0.004 batch_size=128   # for LOG.md
 
 A run's budget is the number of images that its method gets through in five minutes of the idle machine
 (`rates`): so it can be repeated bit by bit, and may share the machine with another without being cheated.
 """
 
 import argparse
+import ast
 import json
 
 import torch
@@ -15,7 +17,7 @@ from baselines import BASELINES
 from baselines import train as train_baseline
 from results import read, write
 
-from prodgen import data, evaluation, recorded, training
+from prodgen import data, evaluation, presets, recorded, training
 
 MINUTES = 5
 OURS = {"prodgen": True, "prodgen-unconditional": False}  # class-conditional?
@@ -41,20 +43,28 @@ def measure_rates() -> None:
     write("gan-rates", {"device": recorded.device_name(), "seconds": SECONDS, "rates": rates})
 
 
-def train(method: str, seed: int) -> None:
+def changed(changes: list[str]) -> presets.GANRecipe:
+    """The package's recipe with some fields changed, each `field=value` with a Python value."""
+    fields = dict(change.split("=", 1) for change in changes)
+    return presets.GANRecipe(**{name: ast.literal_eval(value) for name, value in fields.items()})
+
+
+def train(method: str, seed: int, changes: list[str]) -> None:
     """Train for the method's budget, score against the test images, and keep the row."""
     dataset = data.load("fashion-mnist", "train")
     images = round(read("gan-rates")["rates"][method] * MINUTES * 60)
     if method in OURS:
-        trainer = training.new_trainer("gan", dataset, seed=seed, conditional=OURS[method])
+        recipe = changed(changes)
+        trainer = training.new_trainer("gan", dataset, seed=seed, conditional=OURS[method], recipe=recipe)
         run = training.train(trainer, dataset, images=images, seed=seed, progress=False)
         generator, seen, seconds = run.model.cpu(), run.images_seen, run.seconds
     else:
         generator, steps = BASELINES[method](dataset, seed)
         seen, seconds = train_baseline(steps, images=images)
     metrics = evaluation.evaluate(generator, data.load("fashion-mnist", "test"))
-    row = {"method": method, "run_seed": seed, "images_seen": seen, "seconds": round(seconds, 1)}
-    write(f"gan-{method}-{seed}", row | metrics | {"threads": torch.get_num_threads()})
+    name = " ".join([method, *changes])
+    row = {"method": name, "run_seed": seed, "images_seen": seen, "seconds": round(seconds, 1)}
+    write(f"gan-{name}-{seed}".replace(" ", "-"), row | metrics | {"threads": torch.get_num_threads()})
     print(json.dumps(row | {key: metrics[key] for key in ("fid_fmnist_excess", "precision", "recall")}))
 
 
@@ -65,11 +75,12 @@ def main() -> None:
     one = commands.add_parser("train")
     one.add_argument("method", choices=METHODS)
     one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--change", nargs="*", default=[], metavar="FIELD=VALUE")
     arguments = parser.parse_args()
     if arguments.command == "rates":
         measure_rates()
     else:
-        train(arguments.method, arguments.seed)
+        train(arguments.method, arguments.seed, arguments.change)
 
 
 if __name__ == "__main__":
