@@ -2,7 +2,7 @@
 
     python benchmarks/gan.py rates                     # images a second of every method; on an idle machine
     python benchmarks/gan.py train METHOD --seed 0     # one run of five minutes at that rate, scored
-    python benchmarks/gan.py train prodgen --seed 0 --change learning_rate=0.004 batch_size=128   # for LOG.md
+    python benchmarks/gan.py train prodgen --seed 0 --change "betas=(0.0,0.99)"   # for LOG.md
 
 A run's budget is the number of images that its method gets through in five minutes of the idle machine
 (`rates`): so it can be repeated bit by bit, and may share the machine with another without being cheated.
@@ -11,6 +11,7 @@ A run's budget is the number of images that its method gets through in five minu
 import argparse
 import ast
 import json
+import re
 
 import torch
 from baselines import BASELINES
@@ -72,7 +73,7 @@ def train(method: str, seed: int, changes: list[str]) -> None:
     metrics = evaluation.evaluate(generator, data.load("fashion-mnist", "test"))
     name = " ".join([method, *changes])
     row = {"method": name, "run_seed": seed, "images_seen": seen, "seconds": round(seconds, 1)}
-    write(f"gan-{name}-{seed}".replace(" ", "-"), row | metrics | {"threads": torch.get_num_threads()})
+    write(re.sub(r"[^\w.]+", "-", f"gan-{name}-{seed}"), row | metrics | {"threads": torch.get_num_threads()})
     print(json.dumps(row | {key: metrics[key] for key in ("fid_fmnist_excess", "precision", "recall")}))
 
 
