@@ -165,3 +165,17 @@ def test_a_band_shows_every_seed_both_intervals_and_this_run():
     np.testing.assert_allclose(spans, expected)
     assert {"GAN", "VAE", "one seed", "mean, 95 %", "one more run, 95 %", "this run"} <= set(words(figure))
     assert "this run" not in words(plots.band(values, "fid_fmnist"))
+
+
+def test_a_table_of_computed_numbers_is_markdown():
+    assert (
+        plots.table([["GAN", 1.5], ["VAE", 2]], ["", "FID"])
+        == "|  | FID |\n| --- | --- |\n| GAN | 1.5 |\n| VAE | 2 |"
+    )
+
+
+def test_said_text_reaches_the_notebook_as_markdown(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    plots.say("**1.5**")
+    assert [thing._repr_markdown_() for thing in shown] == ["**1.5**"]

@@ -1,14 +1,14 @@
-"""Every figure style of the book, in one place.
+"""Every figure style of the book, in one place; and its tables and sentences of computed numbers.
 
-Each function returns a matplotlib Figure and touches no global state: no pyplot, no open figures, nothing
-shown. A notebook draws the figure that a cell ends with. Figures are 5 inches wide, so that a point of type
-is a pixel on a phone 360 pixels wide. Colours are those of Okabe and Ito (2008), which colour-blind readers
-tell apart; lines differ in dash as well.
+Each drawing function returns a matplotlib Figure and touches no global state: no pyplot, no open figures,
+nothing shown. A notebook draws the figure that a cell ends with. Figures are 5 inches wide, so that a point
+of type is a pixel on a phone 360 pixels wide. Colours are those of Okabe and Ito (2008), which colour-blind
+readers tell apart; lines differ in dash as well.
 """
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import ParamSpec
 
@@ -50,6 +50,19 @@ STYLE = {
     "axes.prop_cycle": cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK])
     + cycler(linestyle=["-", "--", "-.", ":", "-", "--", "-."]),
 }
+
+
+def table(rows: Iterable[Iterable[object]], head: Sequence[str]) -> str:
+    """A table in Markdown: one text a cell, from whatever the rows hold."""
+    lines = head, ["---"] * len(head), *rows
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def say(text: str) -> None:
+    """Show Markdown under the cell of a notebook: what a text says by numbers that code has computed."""
+    from IPython.display import Markdown, display  # here: who draws in a script needs no notebook
+
+    display(Markdown(text))
 
 
 class BookFigure(Figure):
