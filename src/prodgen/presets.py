@@ -53,14 +53,15 @@ class GANRecipe:
     loss: str = "relativistic"  # a key of losses.ADVERSARIAL
     latent_dim: int = 64
     width: int = 32  # channels of the largest feature map; each halving of the resolution doubles them
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.0, 0.9)
-    r1_gamma: float = 0.3  # the penalty's weight is gamma / 2
+    batch_size: int = 128
+    learning_rate: float = 4e-3
+    betas: tuple[float, float] = (0.0, 0.99)
+    r1_gamma: float = 0.1  # the penalty's weight is gamma / 2
     r1_every: int = 4  # computed every fourth step, with four times the weight
     constant_share: float = 0.5  # of the budget at the full learning rate, then a cosine
     final_rate: float = 0.05  # of the learning rate, at the end of the cosine
     ema_half_life: int = 10_000  # images
+    augmented_below: int = 10_000  # photos: the discriminator learns fewer than these by heart
 
 
 @dataclass(frozen=True)

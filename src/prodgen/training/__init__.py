@@ -33,7 +33,8 @@ def new_trainer(
     """Fresh networks that fit the data set, initialised from the seed, in their trainer.
 
     kind: "gan", "vae" or "classifier". A GAN is class-conditional where the data have classes, unless
-    `conditional` is false. `recipe`: the kind's recipe from `presets`, its default if None.
+    `conditional` is false; of a small data set its discriminator sees augmented images only. `recipe`: the
+    kind's recipe from `presets`, its default if None.
 
     Raises ValueError for an image size that the networks are not built for.
     """
@@ -44,7 +45,8 @@ def new_trainer(
             recipe = recipe or GANRecipe()
             shape |= {"width": recipe.width, "num_classes": dataset.num_classes if conditional else 0}
             generator = Generator(**shape, latent_dim=recipe.latent_dim)
-            return GANTrainer(generator, Discriminator(**shape), recipe)
+            few = len(dataset) < recipe.augmented_below
+            return GANTrainer(generator, Discriminator(**shape), recipe, augmented=few)
         if kind == "vae":
             recipe = recipe or VAERecipe()
             shape |= {"width": recipe.width, "likelihood": recipe.likelihood}

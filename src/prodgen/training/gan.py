@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from prodgen.losses import ADVERSARIAL, r1_penalty
 from prodgen.presets import GANRecipe
+from prodgen.training.augment import augment
 from prodgen.training.optimiser import adam
 
 
@@ -12,14 +13,21 @@ class GANTrainer:
     """Two players, two optimisers, two short methods.
 
     Nothing here knows of devices, precision, files or budgets: that is the loop's (`training.train`).
+    augmented: the discriminator sees everything through random changes, as it should where photos are few.
     """
 
     networks = ("generator", "discriminator")
     optimisers = ("generator_optimiser", "discriminator_optimiser")
     kind, result = "gan", "generator"
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: GANRecipe | None = None):
-        self.recipe = recipe or GANRecipe()
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        recipe: GANRecipe | None = None,
+        augmented: bool = False,
+    ):
+        self.recipe, self.augmented = recipe or GANRecipe(), augmented
         self.generator, self.discriminator = generator, discriminator
         self.generator_optimiser = adam(generator, self.recipe)
         self.discriminator_optimiser = adam(discriminator, self.recipe)
@@ -64,6 +72,8 @@ class GANTrainer:
         """
         z = torch.randn(len(real), self.recipe.latent_dim, generator=rng, device=real.device)
         fake = self.generator(z, labels)
+        if self.augmented:
+            real, fake = augment(real, rng), augment(fake, rng)
         log = self.discriminator_step(real, fake, labels)
         log |= self.generator_step(real, fake, labels)
         self.steps += 1
