@@ -200,7 +200,8 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> int:
         options.kind, dataset, seed=options.seed, conditional=not options.unconditional
     )
     what = f"{len(dataset):,} images of {dataset.name}, {dataset.image_size} px"
-    say(f"{options.kind} on {what}, for {budget}", flush=True)
+    how = ", augmented" if getattr(trainer, "augmented", False) else ""
+    say(f"{options.kind} on {what}{how}, for {budget}", flush=True)
     try:
         run = training.train(
             trainer, dataset, images=images, minutes=options.minutes, seed=options.seed, out=options.out,
