@@ -21,14 +21,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from rates import ROUNDS, SECONDS, rate_of
 from results import write
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.data import DataLoader, Dataset
 
 from prodgen import data, presets, recorded, training
 from prodgen.losses import ADVERSARIAL, r1_penalty
-
-SECONDS, ROUNDS = 20, 3
 
 
 class Photos(Dataset):
@@ -89,19 +88,13 @@ def rate_of_plain() -> float:
     return seen / spent
 
 
-def rate_of_package() -> float:
-    """The same of `training.train`."""
-    dataset = data.load("fashion-mnist")
-    trainer = training.new_trainer("gan", dataset)
-    training.train(trainer, dataset, images=3_200, progress=False)
-    run = training.train(trainer, dataset, minutes=SECONDS / 60, progress=False)
-    return run.images_seen / run.seconds
-
-
 def compare() -> None:
     """Both loops in turns, so that a machine that slows down slows both."""
     rates: dict[str, list[float]] = {"package": [], "plain": []}
-    measured: dict[str, Callable[[], float]] = {"package": rate_of_package, "plain": rate_of_plain}
+    measured: dict[str, Callable[[], float]] = {
+        "package": lambda: rate_of("prodgen"),
+        "plain": rate_of_plain,
+    }
     for _ in range(ROUNDS):
         for name, measure in measured.items():
             rates[name].append(measure())

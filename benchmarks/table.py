@@ -139,7 +139,7 @@ def nothing() -> tuple[str, str]:
 
 GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("GAN, class-conditional, five minutes: excess at most 1/30 of a DCGAN's, 1/15 of a WGAN-GP's",
-     lambda: gan("prodgen", 30, 15), "`gan.py rates`, `gan.py train METHOD --seed S`"),
+     lambda: gan("prodgen", 30, 15), "`rates.py`, `gan.py METHOD --seed S`"),
     ("GAN, unconditional: at most 1/10 and 1/5", lambda: gan("prodgen-unconditional", 10, 5), "the same"),
     ("its precision at least 0.93, recall at least 0.85", manifold, "the same"),
     ("shipped GAN: a fifth of the five-minute excess, recall at least 0.9", shipped_gan, "`shipped.py`"),
@@ -147,7 +147,7 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("shipped GAN: no near-copy of a training photo", copies, "`shipped.py`"),
     ("shipped VAE: bound of at least −228.7 nats (a published convolutional one: −225.4)", shipped_vae,
      "`vae.py bounds`"),
-    ("VAE, five minutes: at least −236 nats", quick_vae, "`vae.py rate`, `vae.py train --seed S`"),
+    ("VAE, five minutes: at least −236 nats", quick_vae, "`rates.py`, `vae.py train --seed S`"),
     ("speed: 1.7 times a plain float32 loop where bfloat16 is native, no loss elsewhere", speed,
      "`speed.py compare`"),
     ("data never the bottleneck: shares of the time", waiting, "`speed.py profile`"),
@@ -158,7 +158,8 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
 ]  # fmt: skip
 
 
-def main() -> None:
+def written_into(page: str) -> str:
+    """The page with the table of today's results between its markers."""
     lines = ["| Goal | Figure | | Command |", "|---|---|---|---|"]
     for goal, measure, command in GOALS:
         try:
@@ -166,12 +167,10 @@ def main() -> None:
         except FileNotFoundError:
             figure, reached = "–", NOT_MEASURED
         lines.append(f"| {goal} | {figure} | {reached} | {command} |")
-    text = PAGE.read_text("utf-8")
-    before, rest = text.split(BEGIN)
+    before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", "utf-8")
-    print("\n".join(lines))
+    return f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}"
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(written_into(PAGE.read_text("utf-8")), "utf-8")

@@ -1,7 +1,6 @@
 """The VAE: five minutes of two CPU cores over seeds, and the shipped one by tight bounds.
 
-    python benchmarks/vae.py rate                # images a second; on an idle machine
-    python benchmarks/vae.py train --seed 0      # five minutes at that rate; ELBO and bound with k = 100
+    python benchmarks/vae.py train --seed 0      # five minutes; ELBO and bound with k = 100 on 1,000 images
     python benchmarks/vae.py bounds              # shipped: k = 5000 on the first 1,000, k = 100 on all 10,000
 
 All on dynamically binarised Fashion-MNIST test images, in nats an image.
@@ -12,34 +11,23 @@ import json
 import time
 
 import torch
-from gan import MINUTES, SECONDS
-from results import read, write
+from rates import five_minutes_of
+from results import write
 
 from prodgen import data, evaluation, recorded, training
-
-
-def measure_rate() -> None:
-    """Images a second after a warm-up."""
-    dataset = data.load("fashion-mnist")
-    trainer = training.new_trainer("vae", dataset)
-    training.train(trainer, dataset, minutes=5 / 60, progress=False)
-    run = training.train(trainer, dataset, minutes=SECONDS / 60, progress=False)
-    rate = run.images_seen / run.seconds
-    write("vae-rate", {"device": recorded.device_name(), "seconds": SECONDS, "rate": rate})
-    print(f"{rate:,.0f} images/s")
 
 
 def train(seed: int) -> None:
     """Train for five minutes' worth of images, and keep the bounds on 1,000 test images."""
     dataset = data.load("fashion-mnist")
-    images = round(read("vae-rate")["rate"] * MINUTES * 60)
     trainer = training.new_trainer("vae", dataset, seed=seed)
-    run = training.train(trainer, dataset, images=images, seed=seed, progress=False)
+    run = training.train(trainer, dataset, images=five_minutes_of("vae"), seed=seed, progress=False)
     test = data.load("fashion-mnist", "test").subset(slice(0, 1_000))
     bound = evaluation.importance_weighted(run.model, test, k=100)
     row = {"run_seed": seed, "images_seen": run.images_seen, "seconds": round(run.seconds, 1)}
     row |= {"elbo": evaluation.elbo(run.model, test)._asdict()}
     row |= {"bound_100": bound._asdict(), "threads": torch.get_num_threads()}
+    row |= {"device": recorded.device_name()}
     write(f"vae-five-minutes-{seed}", row)
     print(json.dumps(row))
 
@@ -61,13 +49,10 @@ def bounds() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("rate")
     commands.add_parser("train").add_argument("--seed", type=int, default=0)
     commands.add_parser("bounds")
     arguments = parser.parse_args()
-    if arguments.command == "rate":
-        measure_rate()
-    elif arguments.command == "train":
+    if arguments.command == "train":
         train(arguments.seed)
     else:
         bounds()
