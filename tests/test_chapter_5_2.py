@@ -30,6 +30,7 @@ def trainers(chapter, kind):
     theirs = training.new_trainer(kind, photos(), recipe=recipe)
     twin = training.new_trainer(kind, photos(), recipe=recipe)
     if kind == "gan":
+        theirs.augmented = False  # the chapter leaves that to small data sets
         return chapter["GANTrainer"](twin.generator, twin.discriminator, recipe), theirs
     return chapter["VAETrainer"](twin.vae, recipe), theirs
 

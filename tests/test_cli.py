@@ -193,7 +193,7 @@ def test_budgets_come_from_presets_images_or_minutes(tmp_path, monkeypatch, caps
 
 
 def test_ctrl_c_saves_and_tells_how_to_go_on(tmp_path, monkeypatch, capsys):
-    budget = ["--data", "fashion-mnist", "--images", "320", "--seed", "3"]
+    budget = ["--data", "fashion-mnist", "--images", "500", "--seed", "3"]
     assert main(["train", "gan", *budget, "--out", str(tmp_path / "whole")]) == 0
     step = training.GANTrainer.step
 
@@ -207,7 +207,7 @@ def test_ctrl_c_saves_and_tells_how_to_go_on(tmp_path, monkeypatch, capsys):
         capsys.readouterr()
         assert main(["train", "gan", *budget, "--out", str(tmp_path / "cut")]) == 130
     said = capsys.readouterr().err
-    assert "saved at 192 images" in said
+    assert "saved at 384 images" in said
     again = said.strip().split("to go on: ")[1]
     assert again.endswith("--resume")
     assert main(shlex.split(again)[1:]) == 0

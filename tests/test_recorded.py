@@ -208,7 +208,7 @@ def test_a_study_is_stale_when_its_tagged_cell_changes_and_for_nothing_else_in_t
 
 def test_a_study_depends_on_what_it_uses_and_on_what_that_imports(notebook):
     modules, recipes = record.study_depends_on(notebook())
-    assert modules == ["losses", "models.gan", "training.gan", "training.optimiser"]
+    assert modules == ["losses", "models.gan", "training.augment", "training.gan", "training.optimiser"]
     assert list(recipes) == ["GANRecipe"]
     uses_data = STUDY + "\nphotos = data.load('fashion-mnist').batch(slice(0, 2))\nplots.row(photos)"
     assert "data.dataset" in record.study_depends_on(notebook(uses_data))[0]

@@ -114,7 +114,9 @@ def imports(source: str) -> set[str]:
             modules |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             modules.add(node.module.split(".")[0])
-    own = {path.stem for folder in ("tests", "tools") for path in (ROOT / folder).glob("*.py")} | {"prodgen"}
+    own = {
+        path.stem for folder in ("benchmarks", "tests", "tools") for path in (ROOT / folder).glob("*.py")
+    } | {"prodgen"}
     return modules - own - set(sys.stdlib_module_names)
 
 
