@@ -22,7 +22,7 @@ from prodgen import presets, recorded
 from prodgen.files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
-IMAGES = 6_430  # a hundred steps and a short one: all kinds of steps, a report, the schedule's cosine
+IMAGES = 12_830  # a hundred steps of 128 and a short one: all kinds of steps, a report, the schedule's cosine
 RECIPES = {"gan": presets.GANRecipe, "vae": presets.VAERecipe}
 # What those hundred steps run through from end to end.
 EXERCISED = {
