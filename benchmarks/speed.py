@@ -1,6 +1,7 @@
 """How fast the GAN trains, against a straightforward loop, and where its time goes.  On an idle machine.
 
     python benchmarks/speed.py compare     # images a second: the package's loop and the plain one, in turns
+    python benchmarks/speed.py quality     # the quick budget in both precisions, three seeds
     python benchmarks/speed.py profile     # shares of the package's time
     python benchmarks/speed.py processes   # images a second with one and with two processes
 
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from rates import ROUNDS, SECONDS, rate_of
@@ -26,7 +28,7 @@ from results import write
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.data import DataLoader, Dataset
 
-from prodgen import data, presets, recorded, training
+from prodgen import data, evaluation, presets, recorded, training
 from prodgen.losses import ADVERSARIAL, r1_penalty
 
 
@@ -111,6 +113,23 @@ def compare() -> None:
     print(json.dumps(result, indent=1))
 
 
+def quality() -> None:
+    """The same training in bfloat16 and in float32, scored: as many images, so the speed plays no part."""
+    train, test = data.load("fashion-mnist"), data.load("fashion-mnist", "test")
+    rows = []
+    for seed in range(3):
+        for precision in ("bfloat16", "float32"):
+            with patch("prodgen.training.loop.fast_bfloat16", return_value=precision == "bfloat16"):
+                trainer = training.new_trainer("gan", train, seed=seed)
+                images = presets.budget("gan", "quick")
+                run = training.train(trainer, train, images=images, seed=seed, progress=False)
+            found = evaluation.evaluate(run.model, test)
+            row = {"precision_of_numbers": precision, "run_seed": seed, "images_seen": images}
+            rows.append(row | {key: found[key] for key in ("fid_fmnist_excess", "precision", "recall")})
+            print(json.dumps(rows[-1]), flush=True)
+    write("speed-quality", {"device": recorded.device_name(), "values": rows})
+
+
 def shares() -> None:
     """Shares of a step's time: fetching the batch, each player's turn, the average."""
     dataset = data.load("fashion-mnist")
@@ -168,8 +187,9 @@ def processes() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=("compare", "profile", "processes"))
-    {"compare": compare, "profile": shares, "processes": processes}[parser.parse_args().what]()
+    measure = {"compare": compare, "quality": quality, "profile": shares, "processes": processes}
+    parser.add_argument("what", choices=measure)
+    measure[parser.parse_args().what]()
 
 
 if __name__ == "__main__":

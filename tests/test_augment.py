@@ -36,10 +36,13 @@ def test_a_shift_moves_by_an_eighth_of_the_side_at_most_in_both_directions():
     assert places[:, 2].unique().tolist() == list(range(32, 49))
 
 
-def test_a_shift_leaves_a_middle_grey_where_it_came_from_and_wraps_nothing_round():
-    changed = _shifted(torch.ones(500, 1, 64, 64), seeded())
-    assert set(changed.unique().tolist()) == {0, 1}
-    assert changed[:, :, 8:-8, 8:-8].min() == 1
+def test_a_product_on_white_stays_on_white_and_nothing_comes_round_from_the_other_side():
+    photo = torch.ones(500, 1, 64, 64)
+    photo[:, :, 20:40, :32] = -1  # it reaches the left border, and only that
+    changed = _shifted(photo, seeded())
+    assert set(changed.unique().tolist()) == {-1, 1}
+    assert changed[..., -1].min() == 1 and changed[:, :, 0].min() == 1
+    assert (changed[..., 0].amin(dim=(1, 2)) == -1).all()  # repeated at the border it lay on
 
 
 def test_the_hole_is_a_square_of_half_the_side_cut_by_the_border_only():

@@ -37,13 +37,13 @@ def _places(images: Tensor, low: int, high: int, rng: torch.Generator) -> tuple[
 
 
 def _shifted(images: Tensor, rng: torch.Generator) -> Tensor:
+    # The border is repeated, not filled with grey as in the paper: a product on white stays one on white.
     size = images.shape[-1]
     most = round(size * SHIFT)
     rows, columns = _places(images, -most, most, rng)
-    inside = ((rows >= 0) & (rows < size) & (columns >= 0) & (columns < size))[:, None]
     which = torch.arange(len(images), device=images.device)[:, None, None]
     moved = images.permute(0, 2, 3, 1)[which, rows.clamp(0, size - 1), columns.clamp(0, size - 1)]
-    return moved.permute(0, 3, 1, 2) * inside  # what comes in at the border is 0, a middle grey
+    return moved.permute(0, 3, 1, 2)
 
 
 def _hole(images: Tensor, rng: torch.Generator) -> Tensor:
