@@ -40,7 +40,8 @@ class Generator(nn.Module):
     A linear layer paints a small feature map, which a residual block goes over: so the cells, painted each by
     itself, come to fit together. Each stage then doubles the resolution and halves the channels (a DCGAN
     stack, Radford et al., 2016, at a laptop's width); the last one draws four pixels at every place (Shi et
-    al., 2016). With `num_classes` > 0 a learned embedding of the label is concatenated to z.
+    al., 2016). With `num_classes` > 0 a learned embedding of the label is concatenated to z; it starts at a
+    tenth of z's size, for where it starts as large, G learns to draw one picture a class and no more.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Generator(nn.Module):
         features = width * 2 ** (doublings - 1)
         if num_classes:
             self.embedding = nn.Embedding(num_classes, latent_dim)
+            nn.init.normal_(self.embedding.weight, std=0.1)
         self.stem = nn.Linear(
             latent_dim * (2 if num_classes else 1), features * self.resolution**2, bias=False
         )
