@@ -72,14 +72,20 @@ def test_gradients_reach_every_pixel_that_is_still_to_be_seen():
     assert (images.grad.flatten(1).abs().sum(dim=1) > 0).all()
 
 
-def folder_of(count):
-    images = torch.zeros(1, 1, 28, 28, dtype=torch.uint8).expand(count, -1, -1, -1)
+def folder_of(count, size=28):
+    images = torch.zeros(1, 1, size, size, dtype=torch.uint8).expand(count, -1, -1, -1)
     return ImageDataset("made", "train", images, None, (), "none", "made")
 
 
 def test_a_small_data_set_is_augmented_and_a_large_one_is_not():
     assert training.new_trainer("gan", folder_of(9_999)).augmented
     assert not training.new_trainer("gan", folder_of(10_000)).augmented
+
+
+def test_larger_pictures_are_trained_more_calmly():
+    small, large = (training.new_trainer("gan", folder_of(64, size)) for size in (28, 64))
+    rates = [trainer.generator_optimiser.param_groups[0]["lr"] for trainer in (small, large)]
+    assert rates[1] < rates[0] and large.recipe.r1_gamma > small.recipe.r1_gamma
 
 
 def test_both_steps_see_photos_and_pictures_through_changes(monkeypatch):

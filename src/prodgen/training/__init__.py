@@ -6,7 +6,7 @@ import torch
 
 from prodgen.data import ImageDataset
 from prodgen.models import VAE, Classifier, Discriminator, Generator
-from prodgen.presets import ClassifierRecipe, GANRecipe, VAERecipe
+from prodgen.presets import ClassifierRecipe, VAERecipe, gan_recipe
 from prodgen.training.classifier import ClassifierTrainer
 from prodgen.training.ema import EMA
 from prodgen.training.gan import GANTrainer
@@ -34,7 +34,7 @@ def new_trainer(
 
     kind: "gan", "vae" or "classifier". A GAN is class-conditional where the data have classes, unless
     `conditional` is false; of a small data set its discriminator sees augmented images only. `recipe`: the
-    kind's recipe from `presets`, its default if None.
+    kind's recipe from `presets`, the one for the image size if None.
 
     Raises ValueError for an image size that the networks are not built for.
     """
@@ -42,7 +42,7 @@ def new_trainer(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if kind == "gan":
-            recipe = recipe or GANRecipe()
+            recipe = recipe or gan_recipe(dataset.image_size)
             shape |= {"width": recipe.width, "num_classes": dataset.num_classes if conditional else 0}
             generator = Generator(**shape, latent_dim=recipe.latent_dim)
             few = len(dataset) < recipe.augmented_below
