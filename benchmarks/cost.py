@@ -16,6 +16,7 @@ from prodgen import recorded
 from prodgen.data import load
 
 REPEATS = 7
+MODULES = "data", "evaluation", "losses", "models", "plots", "presets", "recorded", "training"
 
 
 def import_seconds(statement: str) -> list[float]:
@@ -46,13 +47,16 @@ def peak_memory(minutes: float) -> float:
 def main() -> None:
     torch, both = import_seconds("import torch"), import_seconds("import torch, prodgen")
     extra = statistics.median(both) - statistics.median(torch)
+    whole = import_seconds(f"import torch; from prodgen import {', '.join(MODULES)}")
+    all_extra = statistics.median(whole) - statistics.median(torch)
     result = {
         "device": recorded.device_name(),
         "import_torch": torch,
         "import_both": both,
         "import_extra": extra,
+        "import_whole": all_extra,
     }
-    print(f"import prodgen: {extra:.3f} s beyond torch's {statistics.median(torch):.2f} s")
+    print(f"beyond torch's {statistics.median(torch):.2f} s: {extra:.3f} s, all modules {all_extra:.2f} s")
     result |= {"peak_gb": peak_memory(5), "minutes": 5}
     print(f"peak memory of five minutes of training: {result['peak_gb']:.2f} GB")
     write("cost", result)

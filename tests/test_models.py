@@ -54,6 +54,15 @@ def test_label_changes_the_generated_image_and_the_judgement():
     assert not torch.equal(discriminator(x, a), discriminator(x, b))
 
 
+def test_a_new_generator_is_moved_by_the_noise_more_than_by_the_label():
+    torch.manual_seed(0)
+    generator = Generator(num_classes=10).eval()
+    z = torch.randn(40, 64).repeat_interleave(10, dim=0)
+    with torch.no_grad():
+        images = generator(z, torch.arange(10).repeat(40)).view(40, 10, -1)  # (noise, label, pixels)
+    assert images.mean(dim=1).std(dim=0).mean() > 5 * images.mean(dim=0).std(dim=0).mean()
+
+
 def test_discriminator_judges_each_image_by_itself():
     # The R1 penalty takes the gradient of a sum of logits for the gradients of each.
     torch.manual_seed(0)
