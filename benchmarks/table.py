@@ -81,13 +81,12 @@ def copies() -> tuple[str, str]:
 
 
 def shipped_vae() -> tuple[str, str]:
-    row = read("vae-shipped")
+    tight, wide = (read(f"vae-bound-{k}") for k in (5_000, 100))
     parts = [
-        f"{row[f'bound_{k}']['mean']:.1f} ± {row[f'bound_{k}']['standard_error']:.1f} "
-        f"(k = {k}, {row[f'bound_{k}']['n']:,} images)"
-        for k in (5_000, 100)
+        f"{row['mean']:.1f} ± {row['standard_error']:.1f} (k = {row['k']}, {row['n']:,} images)"
+        for row in (tight, wide)
     ]
-    return "; ".join(parts), verdict(row["bound_5000"]["mean"] >= -228.7)
+    return "; ".join(parts), verdict(tight["mean"] >= -228.7)
 
 
 def quick_vae() -> tuple[str, str]:
