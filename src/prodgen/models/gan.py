@@ -41,7 +41,7 @@ class Generator(nn.Module):
     itself, come to fit together. Each stage then doubles the resolution and halves the channels (a DCGAN
     stack, Radford et al., 2016, at a laptop's width); the last one draws four pixels at every place (Shi et
     al., 2016). With `num_classes` > 0 a learned embedding of the label is concatenated to z; it starts at a
-    tenth of z's size, for where it starts as large, G learns to draw one picture a class and no more.
+    tenth of z's size, for where it starts as large it drowns z, and pictures of one class vary little.
     """
 
     def __init__(
