@@ -65,12 +65,14 @@ class GANRecipe:
 
 
 def gan_recipe(image_size: int) -> GANRecipe:
-    """The recipe for images of this size, in pixels a side: at 64 a smaller rate and a stronger penalty.
+    """The recipe for images of this size, in pixels a side: at 64 calmer steps and a stronger penalty.
 
-    The squared gradient that R1 punishes is a sum over pixels, of which there are five times as many; and
-    twice as many layers stand one behind the other.
+    Twice as many layers stand one behind the other there, and fewer photos are to be had. At a rate of 0.002
+    with gamma 0.5 such a pair of networks leaps from good pictures to noise and back.
     """
-    return GANRecipe(learning_rate=2e-3, r1_gamma=0.5) if image_size == 64 else GANRecipe()
+    if image_size == 64:
+        return GANRecipe(batch_size=64, learning_rate=1e-3, r1_gamma=1.0)
+    return GANRecipe()
 
 
 @dataclass(frozen=True)
