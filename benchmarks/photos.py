@@ -4,6 +4,7 @@
     python benchmarks/photos.py DIR rate                          # images a second of the idle machine
     python benchmarks/photos.py DIR train --minutes 15 --seed 0   # one run, looked at on the way
     python benchmarks/photos.py DIR plot                          # results/photos.png, of all runs
+    python benchmarks/photos.py DIR draw                          # what the longest run draws; its copies
 
 DIR: a folder of photos in classes, such as clothing-dataset-small (3,409 photos, CC0). Inception's weights
 are not to be had everywhere, so the features are those of a classifier trained on the photos themselves.
@@ -29,6 +30,8 @@ SIZE = 64
 CLASSIFIER_IMAGES = 50_000
 COMPONENTS = 512  # of the Gaussian; it keeps nearly all of the variance
 LOOKS = 16
+RARE = 0.01  # a copy suspect lies nearer to a training photo than all but this share of the held-out photos
+PAIRS = 3  # pictures a class that are shown, each above the photo nearest to it
 CLASSIFIER = Path(__file__).resolve().parents[1] / "runs" / "photos" / "classifier.safetensors"
 
 
@@ -111,6 +114,36 @@ def train(folder: str, minutes: float, seed: int) -> None:
     write(name, result | {"device": recorded.device_name()})
 
 
+def draw(folder: str) -> None:
+    """Show what the longest run draws, a column a class, and count what lies too near to a training photo."""
+    photos, test = (data.load(folder, split, image_size=SIZE) for split in ("train", "test"))
+    classifier = models.load(CLASSIFIER)
+    longest = max(read_all("photos-*minutes-"), key=lambda run: run["minutes"])
+    name = f"photos-{longest['minutes']:g}-minutes-{longest['run_seed']}"
+    generator = models.load(CLASSIFIER.with_name(f"{name}.safetensors"))
+
+    def nearest(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return evaluation.nearest_neighbours(images, photos, classifier=classifier)
+
+    of_drawn, _ = nearest(models.sample(generator, len(photos), photos.labels, seed=1))
+    of_photos, _ = nearest(test.batch(slice(None)))
+    limit = of_photos.quantile(RARE).item()
+    result = {"run": name, "drawn": len(of_drawn), "suspects": int((of_drawn < limit).sum())}
+    result |= {"photos": len(of_photos), "suspects_among_photos": int((of_photos < limit).sum())}
+    write("photos-copies", result)
+    print(json.dumps(result, indent=1))
+
+    firsts = [int((photos.labels == label).nonzero()[0]) for label in range(photos.num_classes)]
+    rows, names = [photos.batch(firsts)], ["a photo"]
+    for seed in range(PAIRS):
+        drawn = models.sample(generator, photos.num_classes, torch.arange(photos.num_classes), seed=seed)
+        rows += [drawn, photos.batch(nearest(drawn)[1].squeeze(1))]
+        names += ["drawn", "nearest photo"]
+    figure = plots.image_grid(torch.cat(rows), photos.num_classes, photos.class_names, names)
+    with write_whole(FOLDER / "photos-drawn.png") as file:
+        file.write(figure._repr_png_())
+
+
 def plot() -> None:
     """KID and recall of every run over its minutes, with what the Gaussian comes to."""
     measured = read("photos-yardsticks")
@@ -133,7 +166,7 @@ def plot() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", metavar="DIR")
-    parser.add_argument("what", choices=("yardsticks", "rate", "train", "plot"))
+    parser.add_argument("what", choices=("yardsticks", "rate", "train", "plot", "draw"))
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -142,7 +175,7 @@ def main() -> None:
     elif options.what == "plot":
         plot()
     else:
-        {"yardsticks": yardsticks, "rate": rate}[options.what](options.folder)
+        {"yardsticks": yardsticks, "rate": rate, "draw": draw}[options.what](options.folder)
 
 
 if __name__ == "__main__":

@@ -187,6 +187,15 @@ def stable() -> tuple[str, str]:
     return text, verdict(max(rises) <= 1.1)
 
 
+def photo_copies() -> tuple[str, str]:
+    found = read("photos-copies")
+    text = (
+        f"{100 * found['suspects'] / found['drawn']:.1f} % of {found['drawn']:,} pictures lie nearer to a "
+        f"training photo, in the classifier's features, than 99 % of the {found['photos']} held-out photos do"
+    )
+    return text, "measured"
+
+
 GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("GAN, class-conditional, five minutes: excess at most 1/30 of a DCGAN's, 1/15 of a WGAN-GP's",
      lambda: gan("prodgen", 30, 15), "`rates.py`, `gan.py METHOD --seed S`"),
@@ -211,6 +220,7 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
      "`photos.py DIR train --minutes 15 --seed S`"),
     ("64 px photos, an hour: stable, its end at most a tenth above its lowest KID", stable,
      "`photos.py DIR train --minutes 60`"),
+    ("64 px photos, the same run: near-copies of training photos", photo_copies, "`photos.py DIR draw`"),
 ]  # fmt: skip
 
 
