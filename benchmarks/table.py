@@ -19,6 +19,8 @@ NOT_MEASURED = "not measured yet"
 
 def spread(values: list[float], digits: int = 2) -> str:
     """Mean and range, as text."""
+    if len(values) == 1:
+        return f"{values[0]:,.{digits}f} (one run)"
     return (
         f"{statistics.mean(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f}, "
         f"{len(values)} seeds)"
@@ -80,13 +82,9 @@ def copies() -> tuple[str, str]:
     return text, verdict(found["suspects"] == 0)
 
 
-def shipped_vae() -> tuple[str, str]:
-    tight, wide = (read(f"vae-bound-{k}") for k in (5_000, 100))
-    parts = [
-        f"{row['mean']:.1f} ± {row['standard_error']:.1f} (k = {row['k']}, {row['n']:,} images)"
-        for row in (tight, wide)
-    ]
-    return "; ".join(parts), verdict(tight["mean"] >= -228.7)
+def shipped_vae(k: int) -> tuple[str, str]:
+    row = read(f"vae-bound-{k}")
+    return f"{row['mean']:.2f} ± {row['standard_error']:.2f}", verdict(row["mean"] >= -228.7)
 
 
 def quick_vae() -> tuple[str, str]:
@@ -204,8 +202,9 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("shipped GAN: a fifth of the five-minute excess, recall at least 0.9", shipped_gan, "`shipped.py`"),
     ("shipped GAN: each class recognised within 3 points of photos", shipped_classes, "`shipped.py`"),
     ("shipped GAN: no near-copy of a training photo", copies, "`shipped.py`"),
-    ("shipped VAE: bound of at least −228.7 nats (a published convolutional one: −225.4)", shipped_vae,
-     "`vae.py bounds`"),
+    ("shipped VAE: bound with k = 5,000 on the first 1,000 test photos of at least −228.7 nats (a published "
+     "convolutional one: −225.4)", lambda: shipped_vae(5_000), "`vae.py bounds`"),
+    ("shipped VAE: the same bound with k = 100 on all 10,000", lambda: shipped_vae(100), "the same"),
     ("VAE, five minutes: at least −236 nats", quick_vae, "`rates.py`, `vae.py train --seed S`"),
     ("VAE: samples with z from the prior, and from a mixture of Gaussians fitted to codes", mixture,
      "`vae.py mixture`"),
