@@ -145,7 +145,7 @@ def draw(folder: str) -> None:
 
 
 def plot() -> None:
-    """KID and recall of every run over its minutes, with what the Gaussian comes to."""
+    """KID and recall of every run over its minutes, with what photos and the Gaussian come to."""
     measured = read("photos-yardsticks")
     with matplotlib.rc_context(plots.STYLE):
         figure = plots.BookFigure(figsize=(7, 3), layout="constrained")
@@ -157,8 +157,12 @@ def plot() -> None:
             level = measured[f"{key}_gaussian"]
             axes.axhline(level, color=plots.BLACK, linestyle=":", label="pixel Gaussian")
             axes.set(xlabel="minutes of two cores", ylabel=key)
-        figure.axes[0].set(yscale="log", ylabel="KID")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        kid, ticks = figure.axes[0], (0.5, 1, 2, 5, 10, 20, 50)
+        kid.set(yscale="log", ylabel="KID")
+        kid.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        kid.minorticks_off()
+        kid.axhline(measured["kid_held_out"], color=plots.BLACK, linestyle="-.", label="held-out photos")
+        figure.legend(*kid.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         with write_whole(FOLDER / "photos.png") as file:
             file.write(figure._repr_png_())
 
