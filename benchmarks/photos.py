@@ -161,7 +161,7 @@ def plot() -> None:
         kid.set(yscale="log", ylabel="KID")
         kid.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         kid.minorticks_off()
-        kid.axhline(measured["kid_held_out"], color=plots.BLACK, linestyle="-.", label="held-out photos")
+        kid.axhline(measured["kid_held_out"], color=plots.BLACK, linestyle="-", lw=1, label="held-out photos")
         figure.legend(*kid.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         with write_whole(FOLDER / "photos.png") as file:
             file.write(figure._repr_png_())
