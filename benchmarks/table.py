@@ -184,6 +184,11 @@ def stable() -> tuple[str, str]:
     return text, verdict(most <= limit)
 
 
+def lowest_at_the_end() -> tuple[str, str]:
+    kids = [row["kid"] for row in read("photos-60-minutes-0")["path"]]
+    return f"{kids[-1]:.2f} against {min(kids):.2f}", verdict(kids[-1] <= 1.1 * min(kids))
+
+
 def photo_copies() -> tuple[str, str]:
     found = read("photos-copies")
     text = (
@@ -218,6 +223,7 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
      "`photos.py DIR train --minutes 15 --seed S`"),
     ("64 px photos, an hour: stable, once under that sixth never above it again", stable,
      "`photos.py DIR train --minutes 60`"),
+    ("64 px photos, the same run: its end at most a tenth above its lowest KID", lowest_at_the_end, "the same"),
     ("64 px photos, the same run: near-copies of training photos", photo_copies, "`photos.py DIR draw`"),
 ]  # fmt: skip
 
