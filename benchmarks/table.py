@@ -223,7 +223,8 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
      "`photos.py DIR train --minutes 15 --seed S`"),
     ("64 px photos, an hour: stable, once under that sixth never above it again", stable,
      "`photos.py DIR train --minutes 60`"),
-    ("64 px photos, the same run: its end at most a tenth above its lowest KID", lowest_at_the_end, "the same"),
+    ("64 px photos, the same run: its end at most a tenth above its lowest KID", lowest_at_the_end,
+     "the same"),
     ("64 px photos, the same run: near-copies of training photos", photo_copies, "`photos.py DIR draw`"),
 ]  # fmt: skip
 
