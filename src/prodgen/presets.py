@@ -67,8 +67,8 @@ class GANRecipe:
 def gan_recipe(image_size: int) -> GANRecipe:
     """The recipe for images of this size, in pixels a side: at 64 calmer steps and a stronger penalty.
 
-    Twice as many layers stand one behind the other there, and fewer photos are to be had. At a rate of 0.002
-    with gamma 0.5 such a pair of networks leaps from good pictures to noise and back.
+    Twice as many layers stand one behind the other there. At a rate of 0.002 with gamma 0.5 such a pair of
+    networks leaps from first shapes to noise and back (benchmarks/LOG.md, round 5).
     """
     if image_size == 64:
         return GANRecipe(batch_size=64, learning_rate=1e-3, r1_gamma=1.0)
