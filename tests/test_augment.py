@@ -5,7 +5,7 @@ import torch
 
 from prodgen import training
 from prodgen.data import ImageDataset
-from prodgen.training.augment import _hole, _recoloured, _shifted, augment
+from prodgen.training.augment import _color, _cutout, _translation, augment
 
 
 def seeded():
@@ -30,7 +30,7 @@ def test_each_image_has_changes_of_its_own():
 def test_a_shift_moves_by_an_eighth_of_the_side_at_most_in_both_directions():
     dot = torch.zeros(2_000, 1, 64, 64)
     dot[:, :, 30, 40] = 1
-    places = _shifted(dot, seeded())[:, 0].nonzero()
+    places = _translation(dot, seeded())[:, 0].nonzero()
     assert len(places) == 2_000  # one dot an image, as bright as before
     assert places[:, 1].unique().tolist() == list(range(22, 39))
     assert places[:, 2].unique().tolist() == list(range(32, 49))
@@ -39,14 +39,14 @@ def test_a_shift_moves_by_an_eighth_of_the_side_at_most_in_both_directions():
 def test_a_product_on_white_stays_on_white_and_nothing_comes_round_from_the_other_side():
     photo = torch.ones(500, 1, 64, 64)
     photo[:, :, 20:40, :32] = -1  # it reaches the left border, and only that
-    changed = _shifted(photo, seeded())
+    changed = _translation(photo, seeded())
     assert set(changed.unique().tolist()) == {-1, 1}
     assert changed[..., -1].min() == 1 and changed[:, :, 0].min() == 1
     assert (changed[..., 0].amin(dim=(1, 2)) == -1).all()  # repeated at the border it lay on
 
 
 def test_the_hole_is_a_square_of_half_the_side_cut_by_the_border_only():
-    hole = 1 - _hole(torch.ones(500, 1, 64, 64), seeded())[:, 0]
+    hole = 1 - _cutout(torch.ones(500, 1, 64, 64), seeded())[:, 0]
     for one in hole:
         rows, columns = one.any(dim=1), one.any(dim=0)
         assert torch.equal(one.bool(), rows[:, None] & columns)
@@ -57,11 +57,11 @@ def test_the_hole_is_a_square_of_half_the_side_cut_by_the_border_only():
 
 def test_colours_change_in_brightness_saturation_and_contrast_only():
     grey = torch.full((200, 3, 8, 8), 0.2)
-    shifts = (_recoloured(grey, seeded()) - grey).flatten(1)
+    shifts = (_color(grey, seeded()) - grey).flatten(1)
     assert shifts.std(dim=1).max() < 1e-6  # a flat grey stays flat and grey
     assert shifts.abs().max() <= 0.5 and shifts.std() > 0.2
     picture = torch.rand(200, 1, 8, 8, generator=seeded())
-    spread = _recoloured(picture, seeded()).std(dim=(1, 2, 3)) / picture.std(dim=(1, 2, 3))
+    spread = _color(picture, seeded()).std(dim=(1, 2, 3)) / picture.std(dim=(1, 2, 3))
     assert 0.5 <= spread.min() < 0.6 and 1.4 < spread.max() <= 1.5  # without colours: contrast alone
 
 

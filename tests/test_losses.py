@@ -131,6 +131,14 @@ def test_wgan_gp_equals_the_formula_between_the_pairs():
     torch.testing.assert_close(found, (norm - 1).square())
 
 
+def test_wgan_gp_of_a_critic_without_a_gradient_has_a_gradient_of_zero_and_not_of_nan():
+    weight = torch.zeros(12, requires_grad=True)
+    penalty = losses.wgan_gp_penalty(lambda x: x.flatten(1) @ weight, *torch.randn(2, 4, 3, 2, 2))
+    torch.testing.assert_close(penalty, torch.ones(4))
+    penalty.mean().backward()
+    assert torch.equal(weight.grad, torch.zeros(12))
+
+
 def test_gaussian_kl_equals_torch_distributions_and_monte_carlo():
     rng = torch.Generator().manual_seed(5)
     mean, log_var = torch.randn(2, 4, 3, generator=rng)

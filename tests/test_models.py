@@ -7,33 +7,41 @@ import torch
 from safetensors.torch import save_file
 
 from prodgen import models
+from prodgen.data import Condition, Factor
+from prodgen.errors import ModelError
 from prodgen.models import VAE, Classifier, Discriminator, Generator
 
+CLASSES = Condition.of_classes("abc")
+MANY = Condition(
+    (Factor("label", ("mug", "vase")), Factor("azimuth", period=360), Factor("rgb", size=3, bounds=(0, 1)))
+)
 SHAPES = [(size, channels) for size in (28, 32, 64) for channels in (1, 3)]
 
 
-@pytest.mark.parametrize("num_classes", [0, 4])
+@pytest.mark.parametrize("condition", [None, CLASSES, MANY])
 @pytest.mark.parametrize(("image_size", "channels"), SHAPES)
-def test_generator_and_discriminator_fit_together(image_size, channels, num_classes):
-    generator = Generator(image_size, channels, latent_dim=8, width=8, num_classes=num_classes)
-    discriminator = Discriminator(image_size, channels, width=8, num_classes=num_classes)
-    labels = torch.tensor([0, 1, 3]) if num_classes else None
-    images = generator(torch.randn(3, 8), labels)
+def test_generator_and_discriminator_fit_together(image_size, channels, condition):
+    generator = Generator(image_size, channels, latent_dim=8, width=8, condition=condition)
+    discriminator = Discriminator(image_size, channels, width=8, condition=condition)
+    asked = condition and condition.in_turn(3)
+    images = generator(torch.randn(3, 8), asked)
     assert images.shape == (3, channels, image_size, image_size)
     assert images.abs().max() <= 1
-    assert discriminator(images, labels).shape == (3,)
+    assert discriminator(images, asked).shape == (3,)
 
 
+@pytest.mark.parametrize("condition", [None, MANY])
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize(("image_size", "channels"), SHAPES)
-def test_vae_encodes_and_decodes_every_supported_shape(image_size, channels, likelihood):
-    vae = VAE(image_size, channels, latent_dim=5, width=8, likelihood=likelihood)
+def test_vae_encodes_and_decodes_every_supported_shape(image_size, channels, likelihood, condition):
+    vae = VAE(image_size, channels, latent_dim=5, width=8, likelihood=likelihood, condition=condition)
     x = torch.rand(3, channels, image_size, image_size) * 2 - 1
-    mean, log_var = vae.encode(x)
+    asked = condition and condition.in_turn(3)
+    mean, log_var = vae.encode(x, asked)
     assert mean.shape == log_var.shape == (3, 5)
-    assert vae.decoder_mean(mean).shape == x.shape
-    assert vae.decoder_mean(mean).abs().max() <= 1
-    log_likelihood, kl = vae.elbo_terms(x)
+    assert vae(mean, asked).shape == x.shape
+    assert vae(mean, asked).abs().max() <= 1
+    log_likelihood, kl = vae.elbo_terms(x, condition=asked)
     assert log_likelihood.shape == kl.shape == (3,)
     assert (kl >= 0).all()
 
@@ -45,21 +53,47 @@ def test_bernoulli_target_is_binary_with_the_image_as_its_mean():
     torch.testing.assert_close(target.mean(dim=(0, 1, 2)), torch.linspace(0, 1, 5), atol=0.02, rtol=0)
 
 
-def test_label_changes_the_generated_image_and_the_judgement():
+@pytest.mark.parametrize("other", [{"label": "vase"}, {"azimuth": 90}, {"rgb": (0.1, 0.2, 0.9)}, {}])
+def test_every_factor_changes_the_image_and_the_judgement_and_so_does_leaving_all_open(other):
     torch.manual_seed(0)
-    generator, discriminator = Generator(width=8, num_classes=3), Discriminator(width=8, num_classes=3)
+    generator, discriminator = (
+        Generator(width=8, condition=MANY).eval(),
+        Discriminator(width=8, condition=MANY),
+    )
+    vae = VAE(width=8, latent_dim=64, condition=MANY)
     z, x = torch.randn(1, 64), torch.rand(1, 1, 28, 28)
-    a, b = torch.tensor([0]), torch.tensor([2])
-    assert not torch.equal(generator.eval()(z, a), generator(z, b))
+    whole = {"label": "mug", "azimuth": 0, "rgb": (0.9, 0.2, 0.1)}
+    a, b = MANY.encode(**whole), MANY.encode(**(whole | other if other else {}))
+    assert not torch.equal(generator(z, a), generator(z, b))
     assert not torch.equal(discriminator(x, a), discriminator(x, b))
+    assert not torch.equal(vae(z, a), vae(z, b))
+    assert not torch.equal(vae.encode(x, a)[0], vae.encode(x, b)[0])
 
 
-def test_a_new_generator_is_moved_by_the_noise_more_than_by_the_label():
+def test_on_one_hot_vectors_the_projection_is_that_of_an_embedding_a_class():
     torch.manual_seed(0)
-    generator = Generator(num_classes=10).eval()
+    discriminator, x = Discriminator(width=8, condition=CLASSES), torch.rand(3, 1, 28, 28)
+    h = discriminator.features(discriminator.body(x).permute(0, 2, 3, 1).flatten(1))
+    table = torch.nn.Embedding.from_pretrained(discriminator.embedding.weight.T)
+    projected = (h * table(torch.tensor([2, 0, 1]))).sum(1) / 128**0.5
+    expected = discriminator.head(h).squeeze(1) + projected
+    torch.testing.assert_close(discriminator(x, CLASSES.encode(label=[2, 0, 1])), expected)
+
+
+MANY_NAMES = Condition(
+    tuple(Factor(name, tuple("abcdefghij")) for name in ("label", "colour", "cut", "cloth"))
+)
+
+
+@pytest.mark.parametrize("condition", [Condition.of_classes("abcdefghij"), MANY_NAMES])
+def test_a_new_generator_is_moved_by_the_noise_more_than_by_all_its_factors_together(condition):
+    torch.manual_seed(0)
+    generator = Generator(condition=condition).eval()
     z = torch.randn(40, 64).repeat_interleave(10, dim=0)
+    values = {factor.name: torch.randperm(10) for factor in condition.factors}
+    asked = condition.encode(**values).repeat(40, 1)
     with torch.no_grad():
-        images = generator(z, torch.arange(10).repeat(40)).view(40, 10, -1)  # (noise, label, pixels)
+        images = generator(z, asked).view(40, 10, -1)  # (noise, factors, pixels)
     assert images.mean(dim=1).std(dim=0).mean() > 5 * images.mean(dim=0).std(dim=0).mean()
 
 
@@ -72,9 +106,9 @@ def test_discriminator_judges_each_image_by_itself():
 
 def test_a_size_without_a_network_is_refused_and_the_sizes_are_named():
     for cls in (Generator, Discriminator, VAE):
-        with pytest.raises(ValueError, match=r"image_size is 48.*28, 32, 64"):
+        with pytest.raises(ModelError, match=r"image_size is 48.*28, 32, 64"):
             cls(image_size=48)
-    with pytest.raises(ValueError, match="bernoulli"):
+    with pytest.raises(ModelError, match="bernoulli"):
         VAE(likelihood="poisson")
 
 
@@ -86,7 +120,7 @@ def test_classifier_features_are_not_negative_and_feed_the_head():
     torch.testing.assert_close(classifier.head(classifier.features(x)), classifier(x))
 
 
-@pytest.mark.parametrize("model", [Generator(width=8), Generator(width=8, num_classes=3), VAE(width=8)])
+@pytest.mark.parametrize("model", [Generator(width=8), Generator(width=8, condition=CLASSES), VAE(width=8)])
 def test_sampling_depends_on_the_seed_alone_and_not_on_batches_or_mode(model):
     model.train()
     one = models.sample(model, 7, seed=3)
@@ -98,23 +132,39 @@ def test_sampling_depends_on_the_seed_alone_and_not_on_batches_or_mode(model):
     assert models.sample(model, 0).shape == (0, 1, 28, 28)
 
 
+def test_a_model_that_fails_while_it_draws_is_left_in_its_own_mode():
+    model = Generator(width=8).train()
+    with pytest.raises(RuntimeError):
+        models.sample(model.half(), 2)  # float32 noise meets float16 weights
+    assert model.training
+
+
+def test_sampling_in_batches_gives_the_same_images_one_batch_after_another():
+    model = Generator(width=8, condition=CLASSES)
+    parts = list(models.sample_batches(model, 7, seed=3, batch_size=3))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    torch.testing.assert_close(torch.cat(parts), models.sample(model, 7, seed=3))
+
+
 def test_sampling_takes_classes_in_turn_or_as_asked():
     torch.manual_seed(0)
-    model = Generator(width=8, num_classes=3)
+    model = Generator(width=8, condition=CLASSES)
     in_turn = models.sample(model, 6)
-    torch.testing.assert_close(in_turn, models.sample(model, 6, labels=torch.tensor([0, 1, 2, 0, 1, 2])))
-    torch.testing.assert_close(in_turn[[2, 5]], models.sample(model, 6, labels=2)[[2, 5]])
-    with pytest.raises(ValueError, match="0 to 2"):
-        models.sample(model, 6, labels=3)
-    with pytest.raises(ValueError, match="no classes"):
-        models.sample(Generator(width=8), 6, labels=1)
+    torch.testing.assert_close(in_turn, models.sample(model, 6, CLASSES.encode(label=[0, 1, 2, 0, 1, 2])))
+    torch.testing.assert_close(in_turn[[2, 5]], models.sample(model, 6, CLASSES.encode(label="c"))[[2, 5]])
+    with pytest.raises(ModelError, match=r"does not fit: it must be \(6, 3\)"):
+        models.sample(model, 6, torch.zeros(6, 4))
+    with pytest.raises(ModelError, match="does not fit"):
+        models.sample(model, 6, CLASSES.in_turn(5))
+    with pytest.raises(ModelError, match="no factors"):
+        models.sample(Generator(width=8), 6, CLASSES.in_turn(6))
 
 
 @pytest.mark.parametrize("half", [False, True])
 def test_a_saved_model_comes_back(tmp_path, half):
     torch.manual_seed(0)
-    model = Generator(width=8, num_classes=3)
-    model(torch.randn(16, 64), torch.zeros(16, dtype=torch.long))  # gives the batch norms statistics to keep
+    model = Generator(width=8, condition=MANY)
+    model(torch.randn(16, 64), MANY.in_turn(16))  # gives the batch norms statistics to keep
     models.save_as(tmp_path / "m.safetensors", model, half=half, note="x")
     back = models.load(tmp_path / "m.safetensors")
     assert not back.training
@@ -131,17 +181,43 @@ def test_a_damaged_missing_or_foreign_file_is_refused_in_words(tmp_path):
     for cut in (0, 5, 100, -1):
         bad = tmp_path / "bad.safetensors"
         bad.write_bytes(good.read_bytes()[:cut])
-        with pytest.raises(ValueError, match="damaged"):
+        with pytest.raises(ModelError, match="damaged"):
             models.load(bad)
     save_file({"w": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(ValueError, match="no model of this package"):
+    with pytest.raises(ModelError, match="no model of this package"):
         models.load(tmp_path / "foreign.safetensors")
     header = {"kind": "generator", "config": json.dumps({"width": 8}), "about": "{}"}
     save_file({"w": torch.zeros(1)}, tmp_path / "misfit.safetensors", header)
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ModelError, match="does not fit"):
         models.load(tmp_path / "misfit.safetensors")
     with pytest.raises(FileNotFoundError, match="no model file"):
         models.load(tmp_path / "missing.safetensors")
+
+
+def test_a_network_of_one_s_own_is_not_kept_in_a_file_and_that_is_said(tmp_path):
+    with pytest.raises(ModelError, match="A Linear cannot be kept in a file"):
+        models.save_as(tmp_path / "m.safetensors", torch.nn.Linear(2, 2))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], None])
+def test_a_file_of_release_0_1_0_draws_what_it_drew(tmp_path, names):
+    torch.manual_seed(0)
+    model = Generator(width=8, condition=Condition.of_classes("abc")).eval()
+    state = model.state_dict()
+    table = torch.nn.Embedding(3, 64)  # what stood there: a row a class
+    state["embedding.weight"] = table.weight.detach()
+    config = {"image_size": 28, "channels": 1, "latent_dim": 64, "width": 8, "num_classes": 3}
+    about = {} if names is None else {"class_names": names}
+    header = {"kind": "generator", "config": json.dumps(config), "about": json.dumps(about)}
+    save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "old.safetensors", header)
+    back = models.load(tmp_path / "old.safetensors")
+    assert back.condition["label"].values == (("a", "b", "c") if names else ("0", "1", "2"))
+    z, labels = torch.randn(3, 64), torch.tensor([2, 0, 1])
+    with torch.no_grad():
+        maps = back.stem(torch.cat([z, table(labels)], dim=1)).view(3, 7, 7, -1).permute(0, 3, 1, 2)
+        expected = back.body(maps)
+        torch.testing.assert_close(back(z, back.condition.encode(label=labels)), expected)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

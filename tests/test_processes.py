@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from prodgen import models, presets, training
-from prodgen.data import ImageDataset
+from prodgen.data import Condition, ImageDataset
 
 RECIPE = presets.GANRecipe(width=8, learning_rate=0.5, batch_size=8, r1_every=2)
 IMAGES = 72  # four joint batches of 16 and one of 8
@@ -22,15 +22,14 @@ class JointNoise(training.GANTrainer):
 
     def __init__(self, generator, discriminator, recipe):
         super().__init__(generator, discriminator, recipe)
-        self.generator_optimiser = torch.optim.SGD(generator.parameters())
-        self.discriminator_optimiser = torch.optim.SGD(discriminator.parameters())
+        self.optimisers = {name: torch.optim.SGD(net.parameters()) for name, net in self.networks.items()}
         self.joint = torch.Generator().manual_seed(1)
 
-    def step(self, real, labels, rng):
-        of, number = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-        z = torch.randn(len(real) * of, self.recipe.latent_dim, generator=self.joint)
-        fake = self.generator(z[number * len(real) : (number + 1) * len(real)], labels)
-        log = self.discriminator_step(real, fake, labels) | self.generator_step(real, fake, labels)
+    def step(self, real, condition, rng):
+        world_size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+        z = torch.randn(len(real) * world_size, self.recipe.latent_dim, generator=self.joint)
+        fake = self.generator(z[rank * len(real) : (rank + 1) * len(real)], condition)
+        log = self.discriminator_step(real, fake, condition) | self.generator_step(real, fake, condition)
         self.steps += 1
         return {name: value.detach() for name, value in log.items()}
 
@@ -38,18 +37,18 @@ class JointNoise(training.GANTrainer):
 def photos():
     rng = torch.Generator().manual_seed(2)
     images = torch.randint(0, 256, (64, 1, 28, 28), generator=rng, dtype=torch.uint8)
-    labels = torch.arange(64) % 3
-    return ImageDataset("noise", "train", images, labels, ("a", "b", "c"), "none", "noise")
+    known = {"label": torch.arange(64) % 3}, Condition.of_classes("abc")
+    return ImageDataset("noise", "train", images, "none", "noise", *known)
 
 
 def run(recipe):
     """Train from fixed weights, and return those of both networks and of the average, and the history."""
-    shape = {"width": 8, "num_classes": 3}
+    shape = {"width": 8, "condition": Condition.of_classes("abc")}
     torch.manual_seed(int(os.environ.get("RANK", 0)))  # the second process must take over the first one's
     trainer = JointNoise(models.Generator(**shape), models.Discriminator(**shape), recipe)
     before = [p.detach().clone() for p in trainer.generator.parameters()]
     # In bfloat16 half a batch is rounded otherwise than a whole one.
-    with patch("prodgen.training.loop.fast_bfloat16", return_value=False):
+    with patch("prodgen.device.fast_bfloat16", return_value=False):
         result = training.train(trainer, photos(), images=IMAGES, seed=5, progress=False)
     kept = {
         f"{name}.{key}": tensor
@@ -108,8 +107,8 @@ def test_the_command_trains_in_two_processes_resumes_and_speaks_once(tmp_path):
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert history[-1]["images"] == 256
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
-    assert len(state["rng"]) == 2 and not torch.equal(*state["rng"])
-    assert "saved in" in command("--images", "256", "--resume")
+    assert len(state["noise"]) == 2 and not torch.equal(*state["noise"])
+    assert "saved in" in command("--images", "512", "--resume")
 
 
 if __name__ == "__main__":

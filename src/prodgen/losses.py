@@ -74,11 +74,11 @@ ADVERSARIAL = {
 }
 
 
-def _squared_gradient_norm(logits: Tensor, images: Tensor) -> Tensor:
+def _gradient(logits: Tensor, images: Tensor) -> Tensor:
     # The sum of the logits has, for each image, the gradient of that image's own logit, as long as the
     # discriminator treats the images one by one (so: no batch norm in it).
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return gradient.float().square().flatten(1).sum(dim=1)  # squared in float32 even under autocast
+    return gradient.float().flatten(1)  # squared in float32 even under autocast
 
 
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
@@ -87,12 +87,12 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     `real` must have had `requires_grad` when `real_logits` were computed from it. The factor gamma / 2 is the
     trainer's.
     """
-    return _squared_gradient_norm(real_logits, real)
+    return _gradient(real_logits, real).square().sum(dim=1)
 
 
 def r2_penalty(fake_logits: Tensor, fake: Tensor) -> Tensor:
     """||grad_x D(x)||^2 at generated images: (N,), (N, C, H, W) -> (N,).  Mescheder et al. (2018)."""
-    return _squared_gradient_norm(fake_logits, fake)
+    return _gradient(fake_logits, fake).square().sum(dim=1)
 
 
 def wgan_gp_penalty(
@@ -104,7 +104,8 @@ def wgan_gp_penalty(
     """
     weight = torch.rand(len(real), 1, 1, 1, generator=rng, device=real.device)
     between = (weight * real + (1 - weight) * fake).detach().requires_grad_()
-    return (_squared_gradient_norm(discriminator(between), between).sqrt() - 1).square()
+    # vector_norm and no root of a sum: where the gradient is zero, the root's own derivative is infinite.
+    return (torch.linalg.vector_norm(_gradient(discriminator(between), between), dim=1) - 1).square()
 
 
 def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:

@@ -7,6 +7,11 @@ weights all read them from here, so a number is changed in one place.
 import os
 from dataclasses import dataclass
 
+from prodgen.errors import ProdgenError
+
+# What the networks are built for: image size in pixels a side -> (smallest feature map, doublings from it).
+STAGES = {28: (7, 2), 32: (8, 2), 64: (4, 4)}
+IMAGE_SIZES = tuple(STAGES)
 PRESETS = ("smoke", "quick", "full", "study")
 
 # Images shown to the model, by kind of model and preset.
@@ -23,7 +28,7 @@ def resolve(preset: str = "auto") -> str:
     "auto" is `$PRODGEN_PRESET` if that is set, else "full" on a GPU and "quick" on a CPU. It never chooses
     "study", the many-seed run behind recorded results, by itself.
 
-    Raises ValueError for an unknown name, wherever it came from, and lists the known ones.
+    Raises ProdgenError for an unknown name, wherever it came from, and lists the known ones.
     """
     origin = "preset"
     if preset == "auto":
@@ -33,7 +38,7 @@ def resolve(preset: str = "auto") -> str:
 
         return "full" if torch.cuda.is_available() else "quick"
     if preset not in PRESETS:
-        raise ValueError(f"{origin} is {preset!r}; choose one of: auto, {', '.join(PRESETS)}")
+        raise ProdgenError(f"{origin} is {preset!r}; choose one of: auto, {', '.join(PRESETS)}")
     return preset
 
 
@@ -46,8 +51,8 @@ def budget(kind: str, preset: str = "auto") -> int:
 class GANRecipe:
     """Everything that shapes a GAN's training except its budget.
 
-    The loss is relativistic (Jolicoeur-Martineau, 2019) with the R1 penalty (Mescheder et al., 2018), the
-    pair that Huang et al. (2024) show to converge.
+    The loss is relativistic (Jolicoeur-Martineau, 2019) with the R1 penalty (Mescheder et al., 2018). Huang et
+    al. (2024) prove that this loss converges locally with R1 and R2 together; with R1 alone their runs failed.
     """
 
     loss: str = "relativistic"  # a key of losses.ADVERSARIAL
@@ -61,6 +66,7 @@ class GANRecipe:
     constant_share: float = 0.5  # of the budget at the full learning rate, then a cosine
     final_rate: float = 0.05  # of the learning rate, at the end of the cosine
     ema_half_life: int = 10_000  # images
+    open_share: float = 0.2  # of the images: each of their factors is left open with probability 1/2
     augmented_below: int = 10_000  # photos: the discriminator learns fewer than these by heart
 
 
@@ -88,6 +94,7 @@ class VAERecipe:
     constant_share: float = 0.5
     final_rate: float = 0.05
     ema_half_life: int = 10_000
+    open_share: float = 0.2
 
 
 @dataclass(frozen=True)

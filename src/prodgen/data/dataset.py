@@ -1,14 +1,14 @@
 """The one type in which every data set arrives, and the two conversions between bytes and floats."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-
-class DataError(RuntimeError):
-    """A data problem that its reader can mend: one sentence that says what is wrong and what to do."""
+from prodgen.data.condition import LABEL, Condition
+from prodgen.errors import DataError
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -26,16 +26,18 @@ class ImageDataset:
     """Images of one data set and split, with what belongs to them.
 
     images: uint8 (N, C, H, W), usually memory-mapped from the cache; read only by convention.
-    labels: int64 (N,) with values in 0..num_classes-1, or None where the data has no classes.
+    factors: what is known of each image, as `Factor.encode` takes it: name -> (N,) or (N, size). Class labels
+        are the factor "label", int64.
+    condition: how the factors become one vector; None where there are none.
     """
 
     name: str
     split: str
     images: Tensor
-    labels: Tensor | None
-    class_names: tuple[str, ...]
     licence: str
     source: str
+    factors: dict[str, Tensor] = field(default_factory=dict)
+    condition: Condition | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,19 +57,55 @@ class ImageDataset:
         return self.images.shape[1]
 
     @property
+    def labels(self) -> Tensor | None:
+        """int64 (N,) with values in 0..num_classes-1, or None where the data has no classes."""
+        return self.factors.get(LABEL)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """() where the data has no classes."""
+        return self.condition[LABEL].values if LABEL in self.factors else ()
+
+    @property
     def num_classes(self) -> int:
         """0 where the data has no classes."""
         return len(self.class_names)
+
+    def conditions(self) -> Tensor | None:
+        """Each image's vector, float32 (N, width), where the images live; None where nothing is known."""
+        if self.condition is None:
+            return None
+        return self.condition.encode(len(self), **self.factors).to(self.images.device)
+
+    def only(self, *names: str) -> "ImageDataset":
+        """The same images, of which no more is known than these factors: none at all for no name."""
+        kept = tuple(self.condition[name] for name in names) if self.condition else ()
+        factors = {factor.name: self.factors[factor.name] for factor in kept}
+        return replace(self, factors=factors, condition=Condition(kept) if kept else None)
+
+    def digest(self) -> str:
+        """SHA-256 of pixels and factors, in hexadecimal: two data sets with the same one are the same."""
+        found = hashlib.sha256(repr((self.images.shape, self.condition)).encode())
+        for tensor in (self.images, *(self.factors[name] for name in sorted(self.factors))):
+            for part in tensor.split(4096):
+                found.update(part.cpu().contiguous().numpy())
+        return found.hexdigest()
 
     def batch(self, indices: slice | Sequence[int] | Tensor) -> Tensor:
         """The chosen images as float32 (n, C, H, W) in [-1, 1], on the device where the images live."""
         return to_float(self.images[self._index(indices)])
 
     def subset(self, indices: slice | Sequence[int] | Tensor) -> "ImageDataset":
-        """The chosen images and their labels; a slice shares memory, any other index copies."""
+        """The chosen images and what is known of them; a slice shares memory, any other index copies."""
         index = self._index(indices)
-        labels = None if self.labels is None else self.labels[index]
-        return replace(self, images=self.images[index], labels=labels)
+        factors = {name: known[index] for name, known in self.factors.items()}
+        return replace(self, images=self.images[index], factors=factors)
+
+    def evenly_spaced(self, n: int | None) -> "ImageDataset":
+        """n images spread over the data set in its order; all of them for None or n >= its length."""
+        if n is None or n >= len(self):
+            return self
+        return self.subset(torch.arange(n) * len(self) // n)
 
     def of_class(self, which: str | int) -> "ImageDataset":
         """The images of one class, given by name or number.  Raises DataError where there is none such."""
@@ -82,9 +120,15 @@ class ImageDataset:
         return self.subset((self.labels == which).nonzero().squeeze(1))
 
     def to(self, device: torch.device | str) -> "ImageDataset":
-        """The same data set with images and labels on another device (there it must fit in memory)."""
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, images=self.images.to(device), labels=labels)
+        """The same data set on another device (there it must fit in memory)."""
+        factors = {name: known.to(device) for name, known in self.factors.items()}
+        return replace(self, images=self.images.to(device), factors=factors)
+
+    def near(self, device: torch.device) -> "ImageDataset":
+        """The same data set where batches of it are had fastest: on a GPU, if half its memory does."""
+        if device.type == "cuda" and self.images.numel() < torch.cuda.mem_get_info(device)[0] / 2:
+            return self.to(device)
+        return self
 
     def _index(self, indices):
         if isinstance(indices, slice):
@@ -92,3 +136,25 @@ class ImageDataset:
         if not isinstance(indices, Tensor):
             indices = torch.tensor(indices, dtype=torch.int64)
         return indices.to(self.images.device)
+
+
+class Shuffled:
+    """The order of the images: each once an epoch, shuffled anew each time.
+
+    An epoch's order depends on (seed, epoch) alone, so a resumed run goes on exactly where it stopped.
+    """
+
+    def __init__(self, size: int, seed: int):
+        self.size, self.seed, self.epoch, self.order = size, seed, -1, torch.empty(0, dtype=torch.int64)
+
+    def take(self, start: int, count: int) -> Tensor:
+        """Places `start` to `start + count` of the endless order: int64 (count,)."""
+        parts = []
+        while count:
+            epoch, offset = divmod(start, self.size)
+            if epoch != self.epoch:
+                rng = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+                self.epoch, self.order = epoch, torch.randperm(self.size, generator=rng)
+            parts.append(self.order[offset : offset + count])
+            start, count = start + len(parts[-1]), count - len(parts[-1])
+        return torch.cat(parts)

@@ -5,15 +5,26 @@ import math
 import torch
 from torch import Tensor, nn
 
-# image_size -> (resolution of the smallest feature map, number of doublings from there)
-STAGES = {28: (7, 2), 32: (8, 2), 64: (4, 4)}
+from prodgen.data import Condition
+from prodgen.errors import ModelError
+from prodgen.presets import IMAGE_SIZES, STAGES
 
 
 def stages(image_size: int) -> tuple[int, int]:
-    """Smallest resolution and number of doublings for an image size; ValueError for any other size."""
+    """Smallest resolution and number of doublings for an image size; ModelError for any other size."""
     if image_size not in STAGES:
-        raise ValueError(f"image_size is {image_size}; the networks are built for {sorted(STAGES)}")
+        raise ModelError(f"image_size is {image_size}; the networks are built for {IMAGE_SIZES}.")
     return STAGES[image_size]
+
+
+def embedding(condition: Condition, features: int, std: float) -> nn.Linear:
+    """A linear map from a condition's vector: on a one-hot class it is that class's embedding.
+
+    Its weights start at N(0, std^2 / number of factors): all factors together speak no louder than one.
+    """
+    linear = nn.Linear(condition.width, features, bias=False)
+    nn.init.normal_(linear.weight, std=std / math.sqrt(len(condition.factors)))
+    return linear
 
 
 class Residual(nn.Module):
@@ -35,13 +46,13 @@ class Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """Noise, and a class if there are any, to images.
+    """Noise, and a condition if there is one, to images.
 
-    A linear layer paints a small feature map, which a residual block goes over: so the cells, painted each by
-    itself, come to fit together. Each stage then doubles the resolution and halves the channels (a DCGAN
+    A linear layer gives the smallest feature map, each place of it by weights of its own; a residual block
+    lets neighbouring places agree. Each stage then doubles the resolution and halves the channels (a DCGAN
     stack, Radford et al., 2016, at a laptop's width); the last one draws four pixels at every place (Shi et
-    al., 2016). With `num_classes` > 0 a learned embedding of the label is concatenated to z; it starts at a
-    tenth of z's size, for where it starts as large it drowns z, and pictures of one class vary little.
+    al., 2016). The condition's embedding is concatenated to z; it starts at a tenth of z's size, for where it
+    starts as large it drowns z, and pictures of one class vary little.
     """
 
     def __init__(
@@ -50,25 +61,18 @@ class Generator(nn.Module):
         channels: int = 1,
         latent_dim: int = 64,
         width: int = 32,
-        num_classes: int = 0,
+        condition: Condition | None = None,
     ):
         super().__init__()
         self.config = dict(
-            image_size=image_size,
-            channels=channels,
-            latent_dim=latent_dim,
-            width=width,
-            num_classes=num_classes,
+            image_size=image_size, channels=channels, latent_dim=latent_dim, width=width, condition=condition
         )
-        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.latent_dim, self.condition = latent_dim, condition
         self.resolution, doublings = stages(image_size)
         features = width * 2 ** (doublings - 1)
-        if num_classes:
-            self.embedding = nn.Embedding(num_classes, latent_dim)
-            nn.init.normal_(self.embedding.weight, std=0.1)
-        self.stem = nn.Linear(
-            latent_dim * (2 if num_classes else 1), features * self.resolution**2, bias=False
-        )
+        if condition:
+            self.embedding = embedding(condition, latent_dim, std=0.1)
+        self.stem = nn.Linear(latent_dim * (2 if condition else 1), features * self.resolution**2, bias=False)
         layers = [nn.BatchNorm2d(features), nn.ReLU(), Residual(features)]
         for _ in range(doublings - 1):
             layers += [
@@ -80,20 +84,20 @@ class Generator(nn.Module):
         layers += [nn.Conv2d(features, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.Tanh()]
         self.body = nn.Sequential(*layers)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) and, if there are classes, labels int64 (N,) -> (N, C, H, W) in [-1, 1]."""
-        if self.num_classes:
-            z = torch.cat([z, self.embedding(labels)], dim=1)
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """z (N, latent_dim), and condition (N, width) if the model has one -> (N, C, H, W) in [-1, 1]."""
+        if self.condition:
+            z = torch.cat([z, self.embedding(condition)], dim=1)
         # Read as (N, H, W, C) and permuted, the feature map is in channels-last layout without a copy.
         maps = self.stem(z).view(len(z), self.resolution, self.resolution, -1).permute(0, 3, 1, 2)
         return self.body(maps)
 
 
 class Discriminator(nn.Module):
-    """Images, and a class if there are any, to logits: how much more real than not.
+    """Images, and a condition if there is one, to logits: how much more real than not.
 
     No normalisation: a penalty on the gradient of one image's logit needs a network that looks at one image
-    at a time. With `num_classes` > 0 the label enters by projection (Miyato and Koyama, 2018).
+    at a time. The condition enters by projection (Miyato and Koyama, 2018).
     """
 
     def __init__(
@@ -101,7 +105,7 @@ class Discriminator(nn.Module):
         image_size: int = 28,
         channels: int = 1,
         width: int = 32,
-        num_classes: int = 0,
+        condition: Condition | None = None,
         num_features: int = 128,
     ):
         super().__init__()
@@ -109,10 +113,10 @@ class Discriminator(nn.Module):
             image_size=image_size,
             channels=channels,
             width=width,
-            num_classes=num_classes,
+            condition=condition,
             num_features=num_features,
         )
-        self.num_classes = num_classes
+        self.condition = condition
         resolution, halvings = stages(image_size)
         layers, features = [], channels
         for stage in range(halvings):
@@ -124,14 +128,14 @@ class Discriminator(nn.Module):
         self.body = nn.Sequential(*layers)
         self.features = nn.Sequential(nn.Linear(features * resolution**2, num_features), nn.LeakyReLU(0.2))
         self.head = nn.Linear(num_features, 1)
-        if num_classes:
-            self.embedding = nn.Embedding(num_classes, num_features)
+        if condition:
+            self.embedding = embedding(condition, num_features, std=1.0)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] and, if the model has classes, labels int64 (N,) -> logits (N,)."""
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """x (N, C, H, W) in [-1, 1], and condition (N, width) if the model has one -> logits (N,)."""
         maps = self.body(x)
         h = self.features(maps.permute(0, 2, 3, 1).flatten(1))  # no copy in channels-last layout
         logits = self.head(h).squeeze(1)
-        if self.num_classes:
-            logits = logits + (h * self.embedding(labels)).sum(dim=1) / math.sqrt(h.shape[1])
+        if self.condition:
+            logits = logits + (h * self.embedding(condition)).sum(dim=1) / math.sqrt(h.shape[1])
         return logits.float()

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from prodgen.data import Condition
+from prodgen.errors import ModelError
 from prodgen.losses import bernoulli_log_likelihood, gaussian_kl, gaussian_log_likelihood
-from prodgen.models.gan import stages
+from prodgen.models.gan import embedding, stages
 
 
 class VAE(nn.Module):
@@ -12,7 +14,8 @@ class VAE(nn.Module):
 
     likelihood "bernoulli": pixels are mapped to [0, 1] and binarised anew at each look (dynamic
     binarisation, as Burda et al., 2016, do), so the bounds are comparable with published ones. "gaussian":
-    pixels are scored as they are, with one standard deviation for all, learned with the weights.
+    pixels are scored as they are, with one standard deviation for all, learned with the weights. With a
+    condition c both halves are told it: q(z|x, c) and p(x|z, c) (Sohn et al., 2015).
     """
 
     def __init__(
@@ -22,18 +25,20 @@ class VAE(nn.Module):
         latent_dim: int = 32,
         width: int = 32,
         likelihood: str = "bernoulli",
+        condition: Condition | None = None,
     ):
         super().__init__()
         if likelihood not in ("bernoulli", "gaussian"):
-            raise ValueError(f"likelihood is {likelihood!r}; choose 'bernoulli' or 'gaussian'")
+            raise ModelError(f"likelihood is {likelihood!r}; choose 'bernoulli' or 'gaussian'.")
         self.config = dict(
             image_size=image_size,
             channels=channels,
             latent_dim=latent_dim,
             width=width,
             likelihood=likelihood,
+            condition=condition,
         )
-        self.latent_dim, self.likelihood = latent_dim, likelihood
+        self.latent_dim, self.likelihood, self.condition = latent_dim, likelihood, condition
         self.resolution, doublings = stages(image_size)
         hidden = 256
 
@@ -42,12 +47,18 @@ class VAE(nn.Module):
             layers += [nn.Conv2d(features, width * 2**stage, 4, stride=2, padding=1), nn.SiLU()]
             features = width * 2**stage
         self.encoder_maps = nn.Sequential(*layers)
+        told = 0
+        if condition:
+            told = latent_dim
+            self.embedding = embedding(condition, told, std=1.0)
         self.encoder_head = nn.Sequential(
-            nn.Linear(features * self.resolution**2, hidden), nn.SiLU(), nn.Linear(hidden, 2 * latent_dim)
+            nn.Linear(features * self.resolution**2 + told, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, 2 * latent_dim),
         )
 
         self.decoder_stem = nn.Sequential(
-            nn.Linear(latent_dim, hidden),
+            nn.Linear(latent_dim + told, hidden),
             nn.SiLU(),
             nn.Linear(hidden, features * self.resolution**2),
             nn.SiLU(),
@@ -62,10 +73,21 @@ class VAE(nn.Module):
         if likelihood == "gaussian":
             self.log_sigma = nn.Parameter(torch.zeros(()))
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _told(self, h: Tensor, condition: Tensor | None) -> Tensor:
+        return torch.cat([h, self.embedding(condition)], dim=1) if self.condition else h
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The mean of p(x|z) as images: z (N, latent_dim) -> (N, C, H, W) in [-1, 1].
+
+        condition: (N, width) if the model has one; here and in all that follows.
+        """
+        out = self.decode(z, condition)
+        return 2 * torch.sigmoid(out) - 1 if self.likelihood == "bernoulli" else out.clamp(-1, 1)
+
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x: images (N, C, H, W) in [-1, 1] -> mean and log-variance of q(z|x), each (N, latent_dim)."""
-        h = self.encoder_head(self.encoder_maps(x).permute(0, 2, 3, 1).flatten(1))
-        mean, log_var = h.float().chunk(2, dim=1)
+        maps = self.encoder_maps(x).permute(0, 2, 3, 1).flatten(1)
+        mean, log_var = self.encoder_head(self._told(maps, condition)).float().chunk(2, dim=1)
         return mean, log_var
 
     def reparameterise(self, mean: Tensor, log_var: Tensor, rng: torch.Generator | None = None) -> Tensor:
@@ -73,15 +95,11 @@ class VAE(nn.Module):
         noise = torch.randn(mean.shape, generator=rng, device=mean.device)
         return mean + torch.exp(0.5 * log_var) * noise
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """z (N, latent_dim) -> (N, C, H, W): logits of the pixels (Bernoulli) or their means (Gaussian)."""
-        maps = self.decoder_stem(z).view(len(z), self.resolution, self.resolution, -1).permute(0, 3, 1, 2)
+        maps = self.decoder_stem(self._told(z, condition))
+        maps = maps.view(len(z), self.resolution, self.resolution, -1).permute(0, 3, 1, 2)
         return self.decoder_maps(maps).float()
-
-    def decoder_mean(self, z: Tensor) -> Tensor:
-        """The mean of p(x|z) as images (N, C, H, W) in [-1, 1]."""
-        out = self.decode(z)
-        return 2 * torch.sigmoid(out) - 1 if self.likelihood == "bernoulli" else out.clamp(-1, 1)
 
     def target(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """What the likelihood scores: x, or for Bernoulli pixels a binary draw with mean (x + 1) / 2."""
@@ -90,9 +108,9 @@ class VAE(nn.Module):
         uniform = torch.rand(x.shape, generator=rng, device=x.device)
         return (uniform < (x + 1) / 2).float()
 
-    def log_likelihood(self, target: Tensor, z: Tensor) -> Tensor:
+    def log_likelihood(self, target: Tensor, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """log p(target|z) in nats: (N, C, H, W), (N, latent_dim) -> (N,)."""
-        out = self.decode(z)
+        out = self.decode(z, condition)
         if self.likelihood == "bernoulli":
             return bernoulli_log_likelihood(out, target)
         return gaussian_log_likelihood(target, out, self.log_sigma)
@@ -101,12 +119,14 @@ class VAE(nn.Module):
         """The encoder sees what is scored, in [-1, 1]: binary pixels {0, 1} become {-1, 1}."""
         return 2 * target - 1 if self.likelihood == "bernoulli" else target
 
-    def elbo_terms(self, x: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def elbo_terms(
+        self, x: Tensor, rng: torch.Generator | None = None, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """A one-sample estimate of E[log p(x|z)] and the exact KL: images (N, C, H, W) -> (N,), (N,).
 
         In nats; their difference is the ELBO.
         """
         target = self.target(x, rng)
-        mean, log_var = self.encode(self.encoder_input(target))
+        mean, log_var = self.encode(self.encoder_input(target), condition)
         z = self.reparameterise(mean, log_var, rng)
-        return self.log_likelihood(target, z), gaussian_kl(mean, log_var)
+        return self.log_likelihood(target, z, condition), gaussian_kl(mean, log_var)

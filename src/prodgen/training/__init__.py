@@ -2,27 +2,30 @@
 
 from typing import Any
 
-import torch
-
-from prodgen.data import ImageDataset
+from prodgen.data import LABEL, Condition, ImageDataset
+from prodgen.device import seeded
+from prodgen.errors import TrainingError
 from prodgen.models import VAE, Classifier, Discriminator, Generator
 from prodgen.presets import ClassifierRecipe, VAERecipe, gan_recipe
+from prodgen.training.checkpoint import start_from
 from prodgen.training.classifier import ClassifierTrainer
 from prodgen.training.ema import EMA
 from prodgen.training.gan import GANTrainer
-from prodgen.training.loop import Run, Shuffled, TrainingError, fast_bfloat16, train
+from prodgen.training.loop import train
+from prodgen.training.trainer import Trainer
 from prodgen.training.vae import VAETrainer
+from prodgen.training.watch import Run
 
 __all__ = [
     "EMA",
     "ClassifierTrainer",
     "GANTrainer",
     "Run",
-    "Shuffled",
+    "Trainer",
     "TrainingError",
     "VAETrainer",
-    "fast_bfloat16",
     "new_trainer",
+    "start_from",
     "train",
 ]
 
@@ -32,27 +35,30 @@ def new_trainer(
 ) -> GANTrainer | VAETrainer | ClassifierTrainer:
     """Fresh networks that fit the data set, initialised from the seed, in their trainer.
 
-    kind: "gan", "vae" or "classifier". A GAN is class-conditional where the data have classes, unless
-    `conditional` is false; of a small data set its discriminator sees augmented images only. `recipe`: the
-    kind's recipe from `presets`, the one for the image size if None.
+    kind: "gan", "vae" or "classifier". A GAN and a VAE are conditional on all that is known of the data,
+    unless `conditional` is false (on some of it: `dataset.only`). Of a small data set a GAN's discriminator
+    sees augmented images only. `recipe`: the kind's from `presets`, the one for the image size if None.
 
-    Raises ValueError for an image size that the networks are not built for.
+    Raises TrainingError for another kind and for a classifier of more or less than classes, ModelError for an
+    image size that the networks are not built for.
     """
     shape = {"image_size": dataset.image_size, "channels": dataset.channels}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    condition = {"condition": dataset.condition if conditional else None}
+    with seeded(seed):
         if kind == "gan":
             recipe = recipe or gan_recipe(dataset.image_size)
-            shape |= {"width": recipe.width, "num_classes": dataset.num_classes if conditional else 0}
+            shape |= {"width": recipe.width, **condition}
             generator = Generator(**shape, latent_dim=recipe.latent_dim)
             few = len(dataset) < recipe.augmented_below
             return GANTrainer(generator, Discriminator(**shape), recipe, augmented=few)
         if kind == "vae":
             recipe = recipe or VAERecipe()
-            shape |= {"width": recipe.width, "likelihood": recipe.likelihood}
+            shape |= {"width": recipe.width, "likelihood": recipe.likelihood, **condition}
             return VAETrainer(VAE(**shape, latent_dim=recipe.latent_dim), recipe)
         if kind == "classifier":
+            if dataset.condition != Condition.of_classes(dataset.class_names):
+                raise TrainingError(f'a classifier wants classes and nothing else: dataset.only("{LABEL}").')
             recipe = recipe or ClassifierRecipe()
             network = Classifier(**shape, width=recipe.width, num_classes=dataset.num_classes)
             return ClassifierTrainer(network, recipe)
-    raise ValueError(f"kind is {kind!r}; choose 'gan', 'vae' or 'classifier'")
+    raise TrainingError(f"kind is {kind!r}; choose 'gan', 'vae' or 'classifier'.")

@@ -13,14 +13,14 @@ def augment(images: Tensor, rng: torch.Generator) -> Tensor:
     DiffAugment, Zhao et al. (2020), with the paper's three changes and their sizes. Applied to photos and
     generated images alike, whenever the discriminator looks, so that the changes tell it nothing.
     """
-    return _hole(_shifted(_recoloured(images, rng), rng), rng)
+    return _cutout(_translation(_color(images, rng), rng), rng)
 
 
 def _uniform(images: Tensor, rng: torch.Generator) -> Tensor:
     return torch.rand(len(images), 1, 1, 1, generator=rng, device=images.device)
 
 
-def _recoloured(images: Tensor, rng: torch.Generator) -> Tensor:
+def _color(images: Tensor, rng: torch.Generator) -> Tensor:
     images = images + _uniform(images, rng) - 0.5  # brightness
     grey = images.mean(dim=1, keepdim=True)
     images = grey + (images - grey) * 2 * _uniform(images, rng)  # saturation: of a grey image there is none
@@ -36,7 +36,7 @@ def _places(images: Tensor, low: int, high: int, rng: torch.Generator) -> tuple[
     return rows[:, :, None], columns[:, None, :]
 
 
-def _shifted(images: Tensor, rng: torch.Generator) -> Tensor:
+def _translation(images: Tensor, rng: torch.Generator) -> Tensor:
     # The border is repeated, not filled with grey as in the paper: a product on white stays one on white.
     size = images.shape[-1]
     most = round(size * SHIFT)
@@ -46,7 +46,7 @@ def _shifted(images: Tensor, rng: torch.Generator) -> Tensor:
     return moved.permute(0, 3, 1, 2)
 
 
-def _hole(images: Tensor, rng: torch.Generator) -> Tensor:
+def _cutout(images: Tensor, rng: torch.Generator) -> Tensor:
     size = images.shape[-1]
     half = round(size * HOLE / 2)
     rows, columns = _places(images, -size, 0, rng)  # the centre is anywhere, the border included

@@ -6,21 +6,17 @@ from torch.nn.functional import cross_entropy, pad
 
 from prodgen.models import Classifier
 from prodgen.presets import ClassifierRecipe
-from prodgen.training.optimiser import adam
+from prodgen.training.trainer import Trainer
 
 
-class ClassifierTrainer:
+class ClassifierTrainer(Trainer):
     """Cross-entropy on images that are flipped and shifted at random."""
 
-    networks = ("classifier",)
-    optimisers = ("optimiser",)
-    kind, result = "classifier", "classifier"
+    kind, outcome = "classifier", "classifier"
 
     def __init__(self, classifier: Classifier, recipe: ClassifierRecipe | None = None):
-        self.recipe = recipe or ClassifierRecipe()
+        super().__init__(recipe or ClassifierRecipe(), classifier=classifier)
         self.classifier = classifier
-        self.optimiser = adam(classifier, self.recipe)
-        self.steps = 0
 
     def augment(self, real: Tensor, rng: torch.Generator) -> Tensor:
         """Each image flipped with probability 1/2 and shifted by up to `max_shift` pixels, edges repeated."""
@@ -34,15 +30,16 @@ class ClassifierTrainer:
         padded = pad(real, [shift] * 4, mode="replicate").permute(0, 2, 3, 1)
         return padded[torch.arange(n, device=device)[:, None, None], rows, columns].permute(0, 3, 1, 2)
 
-    def step(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """One step on a batch: real (N, C, H, W) in [-1, 1], labels int64 (N,).
+    def step(self, real: Tensor, condition: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """One step on a batch: real (N, C, H, W) in [-1, 1], condition (N, num_classes), one-hot classes.
 
         Returns scalar tensors to be logged.
         """
+        labels = condition.argmax(dim=1)
         logits = self.classifier(self.augment(real, rng))
         loss = cross_entropy(logits, labels)
-        self.optimiser.zero_grad()
+        self.optimisers["classifier"].zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimisers["classifier"].step()
         self.steps += 1
         return {"loss": loss.detach(), "accuracy": (logits.argmax(1) == labels).float().mean()}

@@ -7,7 +7,7 @@ from torch import nn
 
 
 class EMA:
-    """Keeps `average`, a copy of the network whose parameters *and buffers* trail the network's own.
+    """Keeps `model`, a copy of the network whose parameters *and buffers* trail the network's own.
 
     Batch norm's running statistics belong to the weights that they were measured with: averaged weights
     with the latest statistics do not fit together. The half-life is the shorter of `half_life` images and
@@ -15,7 +15,7 @@ class EMA:
     """
 
     def __init__(self, network: nn.Module, half_life: int):
-        self.average = copy.deepcopy(network).eval().requires_grad_(False)
+        self.model = copy.deepcopy(network).eval().requires_grad_(False)
         self.half_life = half_life
 
     @torch.no_grad()
@@ -24,9 +24,7 @@ class EMA:
         half_life = max(min(self.half_life, 0.05 * images_seen), 1e-8)
         weight = 1 - 0.5 ** (batch_size / half_life)
         ours, theirs = [], []
-        for mine, other in zip(
-            self.average.state_dict().values(), network.state_dict().values(), strict=True
-        ):
+        for mine, other in zip(self.model.state_dict().values(), network.state_dict().values(), strict=True):
             if mine.is_floating_point():
                 ours.append(mine)
                 theirs.append(other)

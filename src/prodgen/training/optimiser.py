@@ -20,6 +20,8 @@ def adam(network: nn.Module, recipe: Any) -> AdamW:
 
 def learning_rate(recipe: Any, progress: float) -> float:
     """The rate when `progress` in [0, 1] of the budget is spent: constant at first, then half a cosine."""
-    phase = max(0.0, progress - recipe.constant_share) / (1 - recipe.constant_share)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(phase, 1.0)))
+    if progress <= recipe.constant_share:
+        return recipe.learning_rate
+    phase = min(1.0, (progress - recipe.constant_share) / (1 - recipe.constant_share))
+    cosine = 0.5 * (1 + math.cos(math.pi * phase))
     return recipe.learning_rate * (recipe.final_rate + (1 - recipe.final_rate) * cosine)

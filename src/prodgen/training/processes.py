@@ -39,7 +39,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
-def share(network: nn.Module) -> None:
+def broadcast_parameters(network: nn.Module) -> None:
     """Make a network fit for its part of the training: the main process's weights, and shared batch norms."""
     with torch.no_grad():
         for tensor in network.state_dict().values():
@@ -47,6 +47,17 @@ def share(network: nn.Module) -> None:
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SharedBatchNorm2d  # in place: the optimiser holds these very parameters
+
+
+def agreed(accelerator: Accelerator, value: float, flag: bool) -> tuple[float, bool]:
+    """The main process's value, and whether the flag is up anywhere: the same in all processes."""
+    if accelerator.num_processes == 1:
+        return value, flag
+    said = torch.tensor(
+        [value if accelerator.is_main_process else 0.0, float(flag)], device=accelerator.device
+    )
+    value, flags = accelerator.reduce(said, "sum").tolist()
+    return value, flags > 0
 
 
 @contextlib.contextmanager

@@ -6,31 +6,28 @@ from torch import Tensor
 from prodgen.losses import elbo
 from prodgen.models import VAE
 from prodgen.presets import VAERecipe
-from prodgen.training.optimiser import adam
+from prodgen.training.trainer import Trainer
 
 
-class VAETrainer:
+class VAETrainer(Trainer):
     """One network, one optimiser, one step: climb the evidence lower bound."""
 
-    networks = ("vae",)
-    optimisers = ("optimiser",)
-    kind, result = "vae", "vae"
+    kind, outcome = "vae", "vae"
 
     def __init__(self, vae: VAE, recipe: VAERecipe | None = None):
-        self.recipe = recipe or VAERecipe()
+        super().__init__(recipe or VAERecipe(), vae=vae)
         self.vae = vae
-        self.optimiser = adam(vae, self.recipe)
-        self.steps = 0
 
-    def step(self, real: Tensor, labels: Tensor | None, rng: torch.Generator) -> dict[str, Tensor]:
-        """One step on a batch: real (N, C, H, W) in [-1, 1]; labels are not used.
+    def step(self, real: Tensor, condition: Tensor | None, rng: torch.Generator) -> dict[str, Tensor]:
+        """One step on a batch: real (N, C, H, W) in [-1, 1], condition (N, width) or None.
 
-        Returns scalar tensors to be logged, in nats an image.
+        Encoder and decoder find the same factors open. Returns scalar tensors to be logged, in nats an image.
         """
-        log_likelihood, kl = self.vae.elbo_terms(real, rng)
+        condition = self.asked(condition, rng)
+        log_likelihood, kl = self.vae.elbo_terms(real, rng, condition)
         loss = -elbo(log_likelihood, kl).mean()
-        self.optimiser.zero_grad()
+        self.optimisers["vae"].zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimisers["vae"].step()
         self.steps += 1
         return {"loss": loss.detach(), "kl": kl.mean().detach()}
