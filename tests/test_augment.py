@@ -74,7 +74,7 @@ def test_gradients_reach_every_pixel_that_is_still_to_be_seen():
 
 def folder_of(count, size=28):
     images = torch.zeros(1, 1, size, size, dtype=torch.uint8).expand(count, -1, -1, -1)
-    return ImageDataset("made", "train", images, None, (), "none", "made")
+    return ImageDataset("made", "train", images, "none", "made")
 
 
 def test_a_small_data_set_is_augmented_and_a_large_one_is_not():
@@ -84,7 +84,7 @@ def test_a_small_data_set_is_augmented_and_a_large_one_is_not():
 
 def test_larger_pictures_are_trained_more_calmly():
     small, large = (training.new_trainer("gan", folder_of(64, size)) for size in (28, 64))
-    rates = [trainer.generator_optimiser.param_groups[0]["lr"] for trainer in (small, large)]
+    rates = [trainer.optimisers["generator"].param_groups[0]["lr"] for trainer in (small, large)]
     assert rates[1] < rates[0] and large.recipe.r1_gamma > small.recipe.r1_gamma
 
 

@@ -85,7 +85,7 @@ def identity_of(trainer: Trainer, dataset: ImageDataset, seed: int, processes: i
 
 
 class RunFolder:
-    """A run's folder; where `writes`, locked as long as the object lives.
+    """A run's folder, to be used in a `with`; where it `writes`, locked until the block ends.
 
     Raises TrainingError where another process is writing to it, or where it holds a run that is not resumed.
     """
@@ -93,18 +93,27 @@ class RunFolder:
     def __init__(self, path: str | Path, resume: bool, writes: bool):
         self.path = Path(path).expanduser()
         self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = None
         if writes:
             self._lock = (self.path / ".lock").open("w")
             try:
-                fcntl.flock(
-                    self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-                )  # freed by the system, even after kill -9
+                # The system frees it at the latest when the process ends, even by kill -9.
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
+                self.__exit__()
                 raise TrainingError(
                     f"another run is writing to {self.path}: wait for it, or choose another folder."
                 ) from None
         if self.has_checkpoint() and not resume:
+            self.__exit__()
             raise TrainingError(f"{self.path} holds a run already: resume it, or choose another folder.")
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock:
+            self._lock.close()
 
     def has_checkpoint(self) -> bool:
         """Whether there is anything to resume."""

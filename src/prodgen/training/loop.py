@@ -19,7 +19,7 @@ from prodgen.errors import TrainingError
 from prodgen.training.checkpoint import RunFolder, identity_of
 from prodgen.training.ema import EMA
 from prodgen.training.interrupts import noted_interrupts
-from prodgen.training.optimiser import learning_rate
+from prodgen.training.optimiser import learning_rate, set_learning_rate
 from prodgen.training.processes import agreed, averaged_gradients, broadcast_parameters
 from prodgen.training.trainer import Trainer
 from prodgen.training.watch import Run, check_weights, mean_finite, print_line
@@ -73,8 +73,12 @@ def train(
         models.kind_of(trainer.model)  # refused now, and not when there is something to lose
     if progress:
         callbacks = (lambda run: print_line(run, images, minutes), *callbacks)
-    loop = Loop(trainer, dataset, images, minutes, seed, out, resume)
-    return loop.go(callbacks, report_every or max(len(dataset), REPORT_EVERY))
+    accelerator, kept = Accelerator(), contextlib.nullcontext()
+    if out is not None:
+        kept = RunFolder(out, resume, writes=accelerator.is_main_process)
+    with kept as folder:
+        loop = Loop(accelerator, trainer, dataset, images, minutes, seed, folder)
+        return loop.go(callbacks, report_every or max(len(dataset), REPORT_EVERY))
 
 
 class Loop:
@@ -82,18 +86,17 @@ class Loop:
 
     def __init__(
         self,
+        accelerator: Accelerator,
         trainer: Trainer,
         dataset: ImageDataset,
         images: int | None,
         minutes: float | None,
         seed: int,
-        out: str | Path | None,
-        resume: bool,
+        folder: RunFolder | None,
     ):
-        self.trainer, self.images, self.minutes = trainer, images, minutes
-        self.accelerator = Accelerator()
-        self.device, self.rank = self.accelerator.device, self.accelerator.process_index
-        self.world_size = self.accelerator.num_processes
+        self.trainer, self.images, self.minutes, self.folder = trainer, images, minutes, folder
+        self.accelerator, self.device = accelerator, accelerator.device
+        self.rank, self.world_size = accelerator.process_index, accelerator.num_processes
         for network in trainer.networks.values():
             network.to(self.device).train()
             if self.world_size > 1:
@@ -106,12 +109,10 @@ class Loop:
         self.ema = EMA(trainer.model, trainer.recipe.ema_half_life)
         self.run = Run(0, 0.0, [], self.ema.model)
         self.pending: list[dict[str, Tensor]] = []
-        self.folder, self.identity = None, {}
-        if out is not None:
-            self.folder = RunFolder(out, resume, writes=self.accelerator.is_main_process)
+        if folder:
             self.identity = identity_of(trainer, dataset, seed, self.world_size)
-            if self.folder.has_checkpoint():
-                self.restore(self.folder.read(self.identity))
+            if folder.has_checkpoint():
+                self.restore(folder.read(self.identity))
         self.saved = time.perf_counter()
         self.started = self.saved - self.run.seconds
 
@@ -136,9 +137,8 @@ class Loop:
                     age, _ = agreed(self.accelerator, time.perf_counter() - self.saved, False)
                     if age > SAVE_EVERY:
                         self.save()
-                if (
-                    flushed or self.world_size == 1
-                ):  # several processes agree only now and then: it takes time
+                # Several processes agree only now and then: it takes time.
+                if flushed or self.world_size == 1:
                     done, stop = agreed(self.accelerator, self.spent(), interrupted())
                 elif self.images:
                     done = self.spent()
@@ -147,25 +147,21 @@ class Loop:
         return run
 
     def spent(self) -> float:
-        """The share of the budget that is spent, 0 to 1."""
+        """The share of the budget that is spent."""
         self.run.seconds = time.perf_counter() - self.started
-        return min(
-            1.0, self.run.images_seen / self.images if self.images else self.run.seconds / (60 * self.minutes)
-        )
+        if self.images:
+            return self.run.images_seen / self.images
+        return self.run.seconds / (60 * self.minutes)
 
     def step(self, done: float) -> None:
         """One batch, at the learning rate of this share of the budget, and what follows from it."""
         run, trainer = self.run, self.trainer
-        for optimiser in trainer.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(trainer.recipe, done)
+        set_learning_rate(trainer.optimisers.values(), learning_rate(trainer.recipe, done))
         count = trainer.recipe.batch_size
         if self.images:
             count = min(count, math.ceil((self.images - run.images_seen) / self.world_size))
-        everyone = self.order.take(run.images_seen, count * self.world_size)
-        mine = everyone[self.rank * count : (self.rank + 1) * count].to(
-            self.photos.images.device, non_blocking=True
-        )
+        mine = self.order.take(run.images_seen, count * self.world_size)[self.rank * count :][:count]
+        mine = mine.to(self.photos.images.device, non_blocking=True)
         real = self.photos.batch(mine).to(self.device, memory_format=torch.channels_last, non_blocking=True)
         condition = None
         if self.conditions is not None:
@@ -191,13 +187,10 @@ class Loop:
         states = self.accelerator.gather(self.rng.get_state()[None].to(self.device)).cpu()
         if self.accelerator.is_main_process:
             seen = {"images_seen": self.run.images_seen, "seconds": self.run.seconds}
-            state = {"identity": self.identity, "trainer": self.trainer.state_dict(), "noise": states, **seen}
-            state |= {
-                "average": self.ema.model.state_dict(),
-                "history": self.run.history,
-                "device": self.device.type,
-            }
-            self.folder.write(state, self.ema.model, {**self.identity, **seen})
+            state = {"identity": self.identity, **seen, "history": self.run.history}
+            state |= {"trainer": self.trainer.state_dict(), "average": self.ema.model.state_dict()}
+            state |= {"noise": states, "device": self.device.type}
+            self.folder.write(state, self.ema.model, self.identity | seen)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `save` kept."""
@@ -206,15 +199,13 @@ class Loop:
         self.run.images_seen, self.run.seconds = state["images_seen"], state["seconds"]
         self.run.history = state["history"]
         if state["device"] == self.device.type:
-            self.rng.set_state(
-                state["noise"][self.rank].clone()
-            )  # a row of the larger tensor it would misread
+            self.rng.set_state(state["noise"][self.rank].clone())  # of a row it would read the whole tensor
             return
         # One kind of device cannot go on with the random numbers of another.
         self.rng.manual_seed(self.rng.initial_seed() + state["images_seen"])
         if self.rank == 0:
-            was = f"this run was on {state['device']} and goes on with other noise on {self.device.type}"
-            print(f"prodgen: {was}", file=sys.stderr)
+            moved = f"was on {state['device']} and goes on with other noise on {self.device.type}"
+            print(f"prodgen: this run {moved}", file=sys.stderr)
 
     def report(self, callbacks: Sequence[Callable[[Run], None]]) -> None:
         """Flush, save, and tell whoever wants to know, at no cost to the budget."""

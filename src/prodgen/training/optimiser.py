@@ -1,10 +1,11 @@
 """One optimiser for all: Adam, fused, with the recipe's settings."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 
 def adam(network: nn.Module, recipe: Any) -> AdamW:
@@ -25,3 +26,10 @@ def learning_rate(recipe: Any, progress: float) -> float:
     phase = min(1.0, (progress - recipe.constant_share) / (1 - recipe.constant_share))
     cosine = 0.5 * (1 + math.cos(math.pi * phase))
     return recipe.learning_rate * (recipe.final_rate + (1 - recipe.final_rate) * cosine)
+
+
+def set_learning_rate(optimisers: Iterable[Optimizer], rate: float) -> None:
+    """Let each optimiser's next step go at this rate."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = rate
