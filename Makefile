@@ -1,28 +1,31 @@
 # The commands a person needs: `make` lists them. Nothing here needs root.
 
-PYTHON ?= python3
-VENV   := .venv
-PY     := $(VENV)/bin/python
-STAMP  := $(VENV)/.installed
+PYTHON      ?= python3
+VENV        := .venv
+CONSTRAINTS := constraints.txt
+PY          := $(VENV)/bin/python
+STAMP       := $(VENV)/.installed
+OLDEST      := _build/oldest.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve repo clean assets data chromium
+.PHONY: help book test test-oldest serve repo clean assets data chromium
 
 help:
 	@echo 'make book             build the HTML book into _build/html (PRODGEN_PRESET=smoke|quick|full sets the effort)'
 	@echo 'make test             check the code; run every test, every notebook and every page'
+	@echo 'make test-oldest      the unit tests on the oldest versions that pyproject.toml allows, in .venv-oldest'
 	@echo 'make serve            show the built book at http://127.0.0.1:8000'
 	@echo 'make repo URL=https…  write the address of the public repository wherever it is needed'
 	@echo 'make clean            remove what was built; the environment stays'
 
 # pip runs once, and again only when what it is told to install has changed.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'prodgen needs Python 3.11 or newer. Say which one to use: make PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo 'Python could not create an environment. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 	@echo 'Installing into $(VENV); the first time PyTorch alone is several GB.'
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[book,test]'
 	@touch $@
 
 assets: $(STAMP)
@@ -30,7 +33,7 @@ assets: $(STAMP)
 
 # Fetched here and not by the first chapter that wants them: a page shows no download.
 data: $(STAMP)
-	@$(PY) -m prodgen data get fashion-mnist
+	@$(PY) tools/fetch_data.py
 
 book: assets data
 	$(PY) tools/build_book.py
@@ -47,6 +50,16 @@ chromium:
 
 test: assets data chromium
 	$(PY) tools/run_tests.py
+
+$(OLDEST): pyproject.toml constraints.txt tools/oldest.py
+	@mkdir -p $(@D)
+	$(PYTHON) tools/oldest.py > $@
+
+# Without the pages, which need a book, and without what judges constraints.txt by the versions installed.
+test-oldest: $(OLDEST)
+	@$(MAKE) --no-print-directory data VENV=.venv-oldest CONSTRAINTS=$(OLDEST)
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -q -n 2 \
+	  --ignore=tests/test_pages.py --ignore=tests/test_repository.py
 
 serve: $(STAMP)
 	@test -f _build/html/index.html || { echo 'There is no book yet: run make book first.' >&2; exit 1; }

@@ -1,7 +1,14 @@
 """The book build: what is executed again and what is not, how failures are named, what reaches the page."""
 
 import base64
+import importlib.metadata
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import build_book
@@ -268,3 +275,87 @@ def test_the_new_pages_take_the_place_of_the_old_at_once(tmp_path: Path) -> None
         (tmp_path / name / name).touch()
     build_book.replace_folder(tmp_path / "new", tmp_path / "html")
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["html", "html/new"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of a book with the real configuration and one page, beside a vendored script."""
+    root = tmp_path_factory.mktemp("site")
+    (root / "book" / "_static" / "vendor").mkdir(parents=True)
+    (root / "book" / "_static" / "vendor" / "NOTICES.txt").write_text("Copyright of a script")
+    for name in ("favicon.svg", "prodgen.css", "prodgen.js"):
+        shutil.copy(ROOT / "book" / "_static" / name, root / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", root / "book")
+    shutil.copy(ROOT / "_config.yml", root)
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
+    (root / "book" / "index.md").write_text("# A title\n")
+    build_book.stage_book(root / "stage", root / "executed", root)
+    return build_book.build_html(root / "stage", root)
+
+
+def test_the_licence_of_whatever_others_wrote_lies_beside_it(site: Path) -> None:
+    text = (site / "_static" / "THIRD-PARTY-NOTICES.txt").read_text("utf-8")
+    notices = text.split(build_book.assets.RULE)
+    assert notices.pop() == "Copyright of a script"
+    assert len(notices) == len(build_book.SERVED)
+    for name, notice in zip(build_book.SERVED, notices, strict=True):
+        assert notice.startswith(f"{name} {importlib.metadata.version(name)}\n\n")
+        assert "copyright" in notice.lower(), name
+
+
+def test_a_build_without_the_scripts_of_the_pages_says_how_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"run `python tools/assets\.py` first"):
+        build_book.notices(tmp_path)
+
+
+def test_every_served_file_is_ours_or_of_somebody_whose_licence_is_told(site: Path) -> None:
+    theirs = {
+        file.name.removesuffix("_t").removesuffix(".jinja")
+        for name in build_book.SERVED
+        for file in importlib.metadata.files(name)
+    }
+    ours = {"favicon.svg", "prodgen.css", "prodgen.js", "NOTICES.txt", "THIRD-PARTY-NOTICES.txt"}
+    ours |= {"pygments.css"}  # which the build writes from a style of Pygments
+    files = [path.name for path in (site / "_static").rglob("*") if path.is_file()]
+    served = {re.sub(r"\.[0-9a-f]{64}(?=\.)", "", name) for name in files}  # mystnb.<hash>.css
+    assert served - theirs - ours == set()
+
+
+# ---------------------------------------------------------------- two at once
+
+BUILD = """
+import sys, time
+from pathlib import Path
+import build_book
+folder = Path(sys.argv[1])
+log = folder / "log"
+def execute(*_):
+    log.open("a").write("begins\\n")
+    deadline = time.monotonic() + 60
+    while not (folder / "go on").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+build_book.execute = execute
+build_book.stage_book = lambda *_: None
+build_book.build_html = lambda *_: log.open("a").write("ends\\n")
+build_book.replace_folder = lambda *_: None
+build_book.main("smoke", None, folder / "out")
+"""
+
+
+def test_a_second_build_says_that_it_waits_and_waits(tmp_path: Path) -> None:
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", BUILD, str(tmp_path)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    first = start()
+    while not (tmp_path / "log").exists() and first.poll() is None:
+        time.sleep(0.05)
+    second = start()
+    said = second.stdout.readline()
+    assert said == f"Waiting for another run in {tmp_path / 'out'} (process {first.pid}) to end.\n"
+    (tmp_path / "go on").touch()
+    for build in (first, second):
+        build.communicate(timeout=120)
+        assert build.returncode == 0
+    assert (tmp_path / "log").read_text().split() == ["begins", "ends", "begins", "ends"]

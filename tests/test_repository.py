@@ -16,6 +16,7 @@ import pytest
 import set_repository
 import setup_cell
 import yaml
+from oldest import constraints
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -29,11 +30,19 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # What Colab preinstalls, as of August 2026.
 COLAB = {"python": "3.13", "torch": "2.11.0", "accelerate": "1.14.0", "ipywidgets": "7.7.1"}
 # Layers of the package, lowest first: a module imports only from those before it.
-LAYERS = tuple("files presets data losses models training recorded evaluation plots cli __main__".split())
+LAYERS = (
+    *("errors", "device", "files", "presets", "data", "losses", "models", "recorded", "training"),
+    *("evaluation", "plots", "notebook", "cli", "__main__"),
+)
+# What a reader takes first, and how many lines that and the whole package may have: an evening's reading.
+READ_FIRST = ("data", "losses.py", "models", "training/trainer.py", "training/gan.py", "training/vae.py")
+READ_FIRST_LINES, ALL_LINES = 2_000, 4_300
 
 
 def requirements(*lists: list[str]) -> dict[str, Requirement]:
-    return {canonicalize_name((r := Requirement(line)).name): r for lines in lists for line in lines}
+    """{name: requirement} of these lines of pyproject.toml, without the package's own extras."""
+    found = [Requirement(line) for lines in lists for line in lines]
+    return {canonicalize_name(r.name): r for r in found if r.name != "prodgen"}
 
 
 def read_yaml(path: Path):
@@ -57,7 +66,7 @@ def test_requirements_have_lower_bounds_only():
 
 def test_requirements_admit_what_colab_preinstalls():
     bounds = {
-        **requirements(PROJECT["dependencies"]),
+        **requirements(PROJECT["dependencies"], EXTRAS["notebook"]),
         "python": Requirement("python" + PROJECT["requires-python"]),
     }
     for name, version in COLAB.items():
@@ -94,22 +103,35 @@ def test_every_pin_installs_on_the_oldest_python_and_on_colabs():
         assert oldest in accepted and f"{COLAB['python']}.0" in accepted, f"{name} needs Python {accepted}"
 
 
-def test_conda_environment_installs_the_same():
+def test_everyone_who_builds_or_runs_the_book_gets_what_its_chapters_import():
+    assert "prodgen[notebook]" in EXTRAS["book"]
+    everything = "-c {} -e {}.[book,test]{}"
+    assert everything.format("$(CONSTRAINTS)", "'", "'") in (ROOT / "Makefile").read_text("utf-8")
     environment = read_yaml(ROOT / "environment.yml")
     python, pip, by_pip = environment["dependencies"]
-    assert python == "python" + PROJECT["requires-python"]
-    assert pip == "pip"
-    assert by_pip == {"pip": ["-c constraints.txt", f"-e .[{','.join(sorted(EXTRAS))}]"]}
+    assert (python, pip) == ("python" + PROJECT["requires-python"], "pip")
+    assert " ".join(by_pip["pip"]) == everything.format("constraints.txt", "", "")
+    assert "prodgen[notebook] @ git+" in setup_cell.source("")
+    assert '"/checkout[notebook]"' in (ROOT / ".github" / "workflows" / "colab.yml").read_text("utf-8")
 
 
-def test_make_installs_the_same():
-    assert f"-c constraints.txt -e '.[{','.join(sorted(EXTRAS))}]'" in (ROOT / "Makefile").read_text("utf-8")
+def test_the_oldest_set_has_every_requirement_once_and_at_its_lower_bound_if_users_install_it():
+    oldest = {canonicalize_name((r := Requirement(line)).name): r for line in constraints()}
+    declared = requirements(PROJECT["dependencies"], *EXTRAS.values())
+    assert len(constraints()) == len(oldest) and set(oldest) == set(declared)
+    for name in requirements(PROJECT["dependencies"], EXTRAS["notebook"]):
+        [bound], [version] = declared[name].specifier, oldest[name].specifier
+        assert (bound.operator, version.operator) == (">=", "==") and bound.version == version.version
 
 
-def imports(source: str) -> set[str]:
-    """Top-level modules that a piece of Python imports, without our own and the standard library's."""
+def imports(source: str, at_once: bool = False) -> set[str]:
+    """Top-level modules that a piece of Python imports, without our own and the standard library's.
+
+    at_once: only those that it imports itself when it is imported, not those in its functions.
+    """
     modules = set()
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    for node in tree.body if at_once else ast.walk(tree):
         if isinstance(node, ast.Import):
             modules |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -120,22 +142,34 @@ def imports(source: str) -> set[str]:
     return modules - own - set(sys.stdlib_module_names)
 
 
+def distributions(modules: set[str]) -> set[str]:
+    """The distributions that these modules come from."""
+    known = importlib.metadata.packages_distributions()
+    return {canonicalize_name(known[module][0]) for module in modules}
+
+
 def imported(folder: str) -> set[str]:
     """Distributions that the Python files and the notebooks below `folder` import."""
-    distributions = importlib.metadata.packages_distributions()
     sources = [path.read_text("utf-8") for path in (ROOT / folder).rglob("*.py")]
     for path in (ROOT / folder).glob("*.ipynb"):
         cells = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
         sources += [cell.source for cell in cells if cell.cell_type == "code"]
-    modules = set().union(*map(imports, sources))
-    return {canonicalize_name(distributions[module][0]) for module in modules}
+    return distributions(set().union(*map(imports, sources)))
 
 
 def test_package_and_chapters_import_exactly_what_is_declared():
-    # torchmetrics loads the Inception network through torch-fidelity, which nobody imports by name.
-    assert imported("src") | imported("book") | {"torch-fidelity"} == set(
-        requirements(PROJECT["dependencies"])
-    )
+    core, notebook = requirements(PROJECT["dependencies"]), requirements(EXTRAS["notebook"])
+    assert not set(core) & set(notebook)
+    assert imported("src") - set(notebook) == set(core)
+    assert (imported("src") | imported("book")) - set(core) == set(notebook)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.stem)
+def test_a_module_loads_without_what_only_chapters_need(path):
+    lists = [PROJECT["dependencies"]] + ([EXTRAS["notebook"]] if path.stem == "notebook" else [])
+    assert distributions(imports(path.read_text("utf-8"), at_once=True)) <= set(requirements(*lists))
+    if path.stem != "notebook":
+        assert "notebook" not in own_imports(path, path.relative_to(ROOT / "src").with_suffix("").parts)
 
 
 def test_tools_and_tests_import_only_what_is_declared():
@@ -188,6 +222,18 @@ def own_imports(path: Path, module: tuple[str, ...]) -> set[str]:
             continue
         names |= {t[1] for t in targets if t[0] == "prodgen" and len(t) > 1}
     return names - {"__version__"}
+
+
+def lines(*places: str) -> int:
+    """Lines of the Python files at these places in the package, a file or a folder each."""
+    roots = [ROOT / "src" / "prodgen" / place for place in places]
+    paths = {path for root in roots for path in ([root] if root.is_file() else root.rglob("*.py"))}
+    return sum(len(path.read_text("utf-8").splitlines()) for path in paths)
+
+
+def test_the_package_stays_small_enough_to_be_read():
+    assert 0 < lines(*READ_FIRST) < READ_FIRST_LINES
+    assert lines(*READ_FIRST) < lines("") < ALL_LINES
 
 
 def test_one_version():
@@ -283,30 +329,32 @@ def make(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.Co
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    return set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
 def test_help_is_the_default_and_names_what_exists():
-    named = set(re.findall(r"^make (\w+)", make().stdout, re.MULTILINE))
-    assert named == {"book", "test", "serve", "repo", "clean"}
+    named = set(re.findall(r"^make ([\w-]+)", make().stdout, re.MULTILINE))
+    assert named == {"book", "test", "test-oldest", "serve", "repo", "clean"}
     assert named <= make_targets()
 
 
 def test_workflows_call_targets_that_exist():
     for path in WORKFLOWS:
-        called = set(re.findall(r"\bmake (\w+)", path.read_text("utf-8")))
+        called = set(re.findall(r"\bmake ([\w-]+)", path.read_text("utf-8")))
         assert called <= make_targets(), path.name
     steps = {path.stem: json.dumps(read_yaml(path)) for path in WORKFLOWS}
     assert set(steps) == {"test", "publish", "colab"}
-    assert '"run": "make test"' in steps["test"]
+    assert '"run": "make test"' in steps["test"] and '"run": "make test-oldest"' in steps["test"]
     assert '"run": "make book"' in steps["publish"]
     assert "/checkout/book/*.ipynb" in steps["colab"]
 
 
 def test_workflows_test_the_oldest_python_and_colabs():
-    matrix = read_yaml(ROOT / ".github" / "workflows" / "test.yml")["jobs"]["test"]["strategy"]["matrix"]
+    jobs = read_yaml(ROOT / ".github" / "workflows" / "test.yml")["jobs"]
     oldest = PROJECT["requires-python"].removeprefix(">=")
-    assert matrix["python-version"] == [oldest, COLAB["python"]]
+    assert jobs["test"]["strategy"]["matrix"]["python-version"] == [oldest, COLAB["python"]]
+    [python] = [step for step in jobs["oldest"]["steps"] if "setup-python" in step.get("uses", "")]
+    assert python["with"] == {"python-version": oldest}
 
 
 def write_program(path: Path, script: str) -> None:
@@ -396,7 +444,7 @@ def test_repo_without_an_address_says_how(bare):
 
 
 @pytest.mark.parametrize("beside", [True, False], ids=["with-local-data", "without"])
-def test_ci_calls_make_test_with_the_local_data_and_hands_its_status_on(tmp_path, beside):
+def test_ci_makes_both_test_runs_with_the_local_data_and_hands_their_status_on(tmp_path, beside):
     checkout = tmp_path / "checkout"
     (checkout / ".ci").mkdir(parents=True)
     shutil.copy(ROOT / ".ci" / "run", checkout / ".ci")
@@ -411,4 +459,5 @@ def test_ci_calls_make_test_with_the_local_data_and_hands_its_status_on(tmp_path
     }
     run = subprocess.run(["bash", checkout / ".ci" / "run"], cwd="/", env=env, capture_output=True, text=True)
     assert run.returncode == 3
-    assert run.stdout.split() == ["test", str(checkout), str(data) if beside else "none"]
+    targets = ["--keep-going", "test", "test-oldest"]
+    assert run.stdout.split() == [*targets, str(checkout), str(data) if beside else "none"]

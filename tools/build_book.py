@@ -9,7 +9,9 @@
 2. A mirror of the book in `OUT/stage/`, with the executed copies in place of the notebooks, is built by
    Jupyter Book; warnings are errors.
 3. The result takes the place of `OUT/html/` in one rename. Its download buttons give the notebooks as they
-   are stored, without outputs.
+   are stored, without outputs; `_static/THIRD-PARTY-NOTICES.txt` has the licence of what others wrote of it.
+
+A second build into the same OUT waits for the first.
 
 `--wheel DIR` proves the wheel in place of the checkout: `pip install --no-deps --target DIR WHEEL` makes DIR.
 """
@@ -30,13 +32,16 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import assets
 import nbformat
 import papermill
 import yaml
+from lock import alone
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.inspection import inspect_notebook
 
+from prodgen.errors import ProdgenError
 from prodgen.presets import PRESETS, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +51,18 @@ TRACEBACK_LINES = 12
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_NOTE = "*The controls of this figure need a running kernel; here it stands at their first setting.*"
+# Whose style sheets, scripts and icons Sphinx copies to the pages, beside those that tools/assets.py fetched.
+SERVED = (
+    "myst-nb",
+    "pydata-sphinx-theme",
+    "pygments",
+    "sphinx",
+    "sphinx-book-theme",
+    "sphinx-copybutton",
+    "sphinx-design",
+    "sphinx-togglebutton",
+    "sphinxcontrib-mermaid",
+)
 REDIRECT = """<!doctype html>
 <html lang="en">
 <head>
@@ -301,6 +318,21 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
         shutil.copy(path, stage / "book")
 
 
+def notices(vendor: Path) -> str:
+    """The licences of what others wrote of the pages: of SERVED, then those that `vendor` brings along."""
+    texts = []
+    for name in SERVED:
+        distribution = importlib.metadata.distribution(name)
+        licences = [f for f in distribution.files if re.match("licen[cs]e|copying", f.name, re.IGNORECASE)]
+        texts.append(
+            "\n\n".join([f"{name} {distribution.version}", *(f.read_text("utf-8") for f in licences)])
+        )
+    if not (vendor / assets.NOTICES).exists():
+        raise BuildError("The scripts of the pages are not there: run `python tools/assets.py` first.")
+    texts.append((vendor / assets.NOTICES).read_text("utf-8"))
+    return assets.RULE.join(texts)
+
+
 def build_html(stage: Path, root: Path = ROOT) -> Path:
     """Run Jupyter Book over `stage`; returns the folder of the pages. Raises BuildError with the warnings."""
     program = Path(sys.executable).with_name("jupyter-book")
@@ -311,6 +343,8 @@ def build_html(stage: Path, root: Path = ROOT) -> Path:
         told = [line for line in lines if re.search("WARNING|ERROR", line)] or lines[-TRACEBACK_LINES:]
         raise BuildError("\n".join(["Jupyter Book failed:", *told]))
     html = stage / "_build" / "html"
+    static = html / "_static"
+    (static / "THIRD-PARTY-NOTICES.txt").write_text(notices(static / "vendor"), "utf-8")
     (html / "index.html").write_text(REDIRECT, "utf-8")  # Jupyter Book's own has neither title nor language
     for notebook in sorted((root / "book").glob("*.ipynb")):
         shutil.copy(notebook, html / "_sources" / "book" / notebook.name)  # downloads carry no outputs
@@ -331,10 +365,11 @@ def main(preset: str, wheel: Path | None, out: Path) -> None:
     """Execute, build, put in place: see the head of this file."""
     preset = resolve(preset)
     executed = out / "executed" / preset
-    execute(sorted((ROOT / "book").glob("*.ipynb")), executed, preset, wheel)
-    start = time.perf_counter()
-    stage_book(out / "stage", executed)
-    replace_folder(build_html(out / "stage"), out / "html")
+    with alone(out / "build.lock"):
+        execute(sorted((ROOT / "book").glob("*.ipynb")), executed, preset, wheel)
+        start = time.perf_counter()
+        stage_book(out / "stage", executed)
+        replace_folder(build_html(out / "stage"), out / "html")
     print(f"{out / 'html' / 'index.html'}: {time.perf_counter() - start:.1f} s", flush=True)
 
 
@@ -346,5 +381,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     try:
         main(arguments.preset, arguments.wheel and arguments.wheel.resolve(), arguments.out.resolve())
-    except (BuildError, ValueError) as error:
+    except (BuildError, ProdgenError) as error:
         sys.exit(f"The book was not built.\n{error}")

@@ -17,6 +17,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lock import alone
+
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "test"
 SITE = OUT / "site"
@@ -96,6 +98,12 @@ def build_book(tally: Tally) -> bool:
 
 
 def main() -> int:
+    """Run all steps, once no other run is under way; returns the exit status."""
+    with alone(OUT.with_suffix(".lock")):
+        return run_all()
+
+
+def run_all() -> int:
     """Run all steps; returns the exit status."""
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)

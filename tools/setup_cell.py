@@ -24,9 +24,10 @@ if importlib.util.find_spec("prodgen") is None:
         raise RuntimeError(
             "The address of the book's public repository is not set, so prodgen cannot be installed from it. "
             "A maintainer sets it with `make repo URL=https://github.com/…`; until then, install the package "
-            "from a checkout: `pip install PATH_OF_THE_CHECKOUT`."
+            "from a checkout: `pip install 'PATH_OF_THE_CHECKOUT[notebook]'`."
         )
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", f"git+{{REPOSITORY}}"], check=True)
+    package = f"prodgen[notebook] @ git+{{REPOSITORY}}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
     importlib.invalidate_caches()"""
 
 
