@@ -97,12 +97,10 @@ def test_accuracy_counts_and_moves(chapter):
         def forward(self, x):
             return x.mean(dim=(1, 2))[:, :10]
 
-    from prodgen.data import ImageDataset
-
     images = torch.zeros(10, 1, 28, 28, dtype=torch.uint8)
     images[range(10), :, :, range(10)] = 255
-    names = tuple(map(str, range(10)))
-    dataset = ImageDataset("columns", "test", images, torch.arange(10), names, "CC0", "made here")
+    known = {"factors": {"label": torch.arange(10)}, "condition": data.Condition.of_classes("0123456789")}
+    dataset = data.ImageDataset("columns", "test", images, "CC0", "made here", **known)
     assert chapter["accuracy"](Brightest(), dataset) == 1
     assert chapter["accuracy"](Brightest(), dataset, shift=1) == 0
 

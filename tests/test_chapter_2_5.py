@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from prodgen import training
-from prodgen.data import ImageDataset
+from prodgen.data import Condition, ImageDataset, Shuffled
 
 NAME = "02-5-training-loop"
 RNG = torch.Generator().manual_seed(0)
@@ -33,11 +33,12 @@ def network():
 
 
 def test_the_package_s_loop_makes_the_same_weights(chapter):
-    photos = ImageDataset("noise", "train", PHOTOS, LABELS, tuple("abcdefghij"), "CC0", "made here")
+    known = {"factors": {"label": LABELS}, "condition": Condition.of_classes("abcdefghij")}
+    photos = ImageDataset("noise", "train", PHOTOS, "CC0", "made here", **known)
     theirs, ours = network(), network()
     trainer = chapter["Sorter"](theirs, chapter["Recipe"]())
     training.train(trainer, photos, images=64 * 9, seed=3, progress=False)
-    order = training.Shuffled(300, 3)
+    order = Shuffled(300, 3)
     batches = (order.take(64 * k, 64) for k in range(9))
     optimiser = torch.optim.SGD(ours.parameters(), lr=0.1)
     losses = chapter["training_loop"](

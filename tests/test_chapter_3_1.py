@@ -13,6 +13,7 @@ from prodgen import data, evaluation, losses, models, presets, training
 
 NAME = "03-1-gan"
 CELLS = cells(NAME)
+THREE = data.Condition.of_classes("abc")
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +66,19 @@ def test_the_losses_are_the_package_s(chapter):
 @pytest.mark.parametrize("gamma", [0.0, 0.3])
 def test_the_game_moves_both_players_as_the_package_s_trainer_does(chapter, gamma):
     rng = torch.Generator().manual_seed(0)
-    real, labels = torch.rand(16, 1, 28, 28, generator=rng) * 2 - 1, torch.arange(16) % 3
+    real, condition = torch.rand(16, 1, 28, 28, generator=rng) * 2 - 1, THREE.in_turn(16)
     recipe = presets.GANRecipe(
         loss="non-saturating", width=8, r1_gamma=gamma, learning_rate=2e-3, betas=(0.5, 0.9)
     )
     ours, theirs = (players(recipe) for _ in range(2))
     trainer = training.GANTrainer(*theirs, recipe)
     shared = torch.Generator().manual_seed(5)
-    for _ in range(6):
-        log = trainer.step(real.clone(), labels, shared)
+    for trainer.steps in range(6):  # its two turns alone: its step leaves some classes open
+        fake = trainer.generator(torch.randn(16, recipe.latent_dim, generator=shared), condition)
+        trainer.discriminator_step(real.clone(), fake, condition)
+        log = trainer.generator_step(real, fake, condition)
     game = chapter["play"](
-        *ours, lambda rng: (real.clone(), labels), 6, latent_dim=recipe.latent_dim, seed=5,
+        *ours, lambda rng: (real.clone(), condition), 6, latent_dim=recipe.latent_dim, seed=5,
         learning_rate=2e-3, betas=(0.5, 0.9), gamma=gamma,
     )  # fmt: skip
     (*_, (_, mine)) = game
@@ -89,8 +92,9 @@ def test_the_game_moves_both_players_as_the_package_s_trainer_does(chapter, gamm
 
 def players(recipe):
     torch.manual_seed(3)
-    shape = {"width": recipe.width, "num_classes": 3}
-    return models.Generator(latent_dim=recipe.latent_dim, **shape), models.Discriminator(**shape)
+    shape = {"width": recipe.width, "condition": THREE}
+    two = models.Generator(latent_dim=recipe.latent_dim, **shape), models.Discriminator(**shape)
+    return [player.to(memory_format=torch.channels_last) for player in two]
 
 
 def test_what_reaches_the_generator_is_the_gradient_of_each_picture_s_own_loss(chapter):
@@ -107,7 +111,7 @@ def test_ten_turns_are_ten_turns(chapter):
     count = {"G": 0, "D": 0}
 
     class Counted(torch.nn.Linear):
-        def forward(self, x, labels=None):
+        def forward(self, x, condition=None):
             if self.training and self.weight.requires_grad and self.out_features == 1:
                 count["D"] += 1
             if self.out_features == 2:
@@ -186,11 +190,11 @@ def test_the_effective_number_of_classes_counts_equal_shares(chapter):
 
 def test_the_search_finds_the_z_of_a_picture_that_the_generator_drew(chapter):
     torch.manual_seed(0)
-    generator = models.Generator(width=8, latent_dim=4, num_classes=3).eval()
-    labels = torch.tensor([0, 1, 2])
-    own = models.sample(generator, 3, labels, seed=1)
+    generator = models.Generator(width=8, latent_dim=4, condition=THREE).eval()
+    asked = THREE.in_turn(3)
+    own = models.sample(generator, 3, asked, seed=1)
     hole = chapter["around_the_hole"]
-    found = chapter["fit_latent"](generator, hole, hole(own), labels, steps=200, lam=1e-6)
+    found = chapter["fit_latent"](generator, hole, hole(own), asked, steps=200, lam=1e-6)
     before = chapter["error_in_hole"](torch.zeros_like(own), own)
     assert (chapter["error_in_hole"](found, own) < 0.2 * before).all()
     assert all(weights.requires_grad for weights in generator.parameters()), "the generator is left as it was"
@@ -209,7 +213,8 @@ def test_the_loss_of_a_search_is_misfit_plus_the_prior(chapter):
 def test_the_best_fitting_photo_is_of_the_class_and_ignores_the_hole(chapter):
     rng = torch.Generator().manual_seed(2)
     images = torch.randint(0, 256, (30, 1, 28, 28), dtype=torch.uint8, generator=rng)
-    shelf = data.ImageDataset("noise", "train", images, torch.arange(30) % 3, ("a", "b", "c"), "CC0", "here")
+    known = {"factors": {"label": torch.arange(30) % 3}, "condition": THREE}
+    shelf = data.ImageDataset("noise", "train", images, "CC0", "here", **known)
     wanted = torch.tensor([7, 11, 3, 29])
     damaged = chapter["around_the_hole"](shelf.batch(wanted))
     found = chapter["best_fitting"](shelf, damaged, shelf.labels[wanted])

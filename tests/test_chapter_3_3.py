@@ -166,7 +166,7 @@ def test_costs_count_every_parameter_and_more_memory_for_more_images(chapter):
     for kind in ("gan", "vae"):
         small, large = (chapter["cost"](kind, batch) for batch in (4, 8))
         trainer = chapter["new_trainer"](kind, 1e-3, 0)
-        networks = [getattr(trainer, name) for name in trainer.networks]
+        networks = trainer.networks.values()
         assert small["parameters"] == sum(p.numel() for net in networks for p in net.parameters())
         assert large["peak"] > small["peak"] > 4 * 4 * small["parameters"]  # weights, slopes, two moments
         assert large["operations"] == pytest.approx(small["operations"], rel=0.05)

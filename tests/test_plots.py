@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from prodgen import plots
+from prodgen.data import Condition
 from prodgen.evaluation import t_interval
 from prodgen.models import VAE, Generator
 
@@ -23,9 +24,9 @@ def images(n, channels=1, size=28):
     return torch.rand(n, channels, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def generator(num_classes=0):
+def generator(classes):
     torch.manual_seed(0)
-    return Generator(latent_dim=6, width=4, num_classes=num_classes)
+    return Generator(latent_dim=6, width=4, condition=Condition.of_classes(classes))
 
 
 def texts(figure):
@@ -43,7 +44,7 @@ FIGURES = {
     "one colour image": lambda: plots.image_grid(images(1, 3)),
     "row": lambda: plots.row([images(1), images(2)[1], images(2)], titles=list("abcd")),
     "pair": lambda: plots.real_beside_generated(images(25), (images(10) * 127 + 127).byte()),
-    "walk": lambda: plots.latent_walk(generator(3), rows=2, columns=4, row_labels=["a", "b"]),
+    "walk": lambda: plots.latent_walk(generator("xyz"), rows=2, columns=4, row_labels=["a", "b"]),
     "curves": lambda: plots.curves(HISTORY, ["d_loss", "g_loss"], "loss (nats)"),
     "band": lambda: plots.band({"GAN": [3.0, 3.5, 4.0], "VAE": [9.0]}, "distance", {"VAE": 8.0}),
 }
@@ -118,12 +119,13 @@ def shown(figure):
 
 
 def test_a_walk_goes_from_draw_to_draw_along_the_sphere():
-    model, seen = generator(4), []
+    model, seen = generator("abcd"), []
     model.register_forward_hook(lambda module, inputs, output: seen.append((inputs, module.training)))
-    plots.latent_walk(model, rows=3, columns=5, seed=2, labels=torch.tensor([3, 1, 2]))
-    (z, labels), training = seen[0]
+    asked = model.condition.encode(label=[3, 1, 2])
+    plots.latent_walk(model, rows=3, columns=5, seed=2, condition=asked)
+    (z, condition), training = seen[0]
     assert not training and model.training
-    assert labels.tolist() == [3] * 5 + [1] * 5 + [2] * 5
+    assert condition.argmax(dim=1).tolist() == [3] * 5 + [1] * 5 + [2] * 5
     z = z.view(3, 5, 6)
     a, b = torch.randn(2, 3, 1, 6, generator=torch.Generator().manual_seed(2)).squeeze(2)
     torch.testing.assert_close(z[:, 0], a)
@@ -139,7 +141,7 @@ def test_a_walk_shows_decoder_means_of_a_vae():
     vae = VAE(latent_dim=3, width=4)
     a = torch.randn(2, 1, 1, 3, generator=torch.Generator().manual_seed(0))[0, :, 0]
     with torch.no_grad():
-        first = plots.tile(vae.decoder_mean(a), 1)
+        first = plots.tile(vae(a), 1)
     assert (shown(plots.latent_walk(vae, rows=1, columns=3))[:, :28] == first).all()
 
 
@@ -165,17 +167,3 @@ def test_a_band_shows_every_seed_both_intervals_and_this_run():
     np.testing.assert_allclose(spans, expected)
     assert {"GAN", "VAE", "one seed", "mean, 95 %", "one more run, 95 %", "this run"} <= set(words(figure))
     assert "this run" not in words(plots.band(values, "fid_fmnist"))
-
-
-def test_a_table_of_computed_numbers_is_markdown():
-    assert (
-        plots.table([["GAN", 1.5], ["VAE", 2]], ["", "FID"])
-        == "|  | FID |\n| --- | --- |\n| GAN | 1.5 |\n| VAE | 2 |"
-    )
-
-
-def test_said_text_reaches_the_notebook_as_markdown(monkeypatch):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
-    plots.say("**1.5**")
-    assert [thing._repr_markdown_() for thing in shown] == ["**1.5**"]

@@ -1,4 +1,4 @@
-"""Every figure style of the book, in one place; and its tables and sentences of computed numbers.
+"""Every figure style of the book, in one place.
 
 Each drawing function returns a matplotlib Figure and touches no global state: no pyplot, no open figures,
 nothing shown. A notebook draws the figure that a cell ends with. Figures are 5 inches wide, so that a point
@@ -8,7 +8,7 @@ readers tell apart; lines differ in dash as well.
 
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import ParamSpec
 
@@ -22,8 +22,7 @@ from torch import Tensor
 
 from prodgen.data import to_uint8
 from prodgen.evaluation import t_interval
-from prodgen.evaluation.features import evaluating
-from prodgen.models import VAE, Generator
+from prodgen.models import VAE, Generator, eval_mode
 
 WIDTH = 5.0  # inches
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -50,19 +49,6 @@ STYLE = {
     "axes.prop_cycle": cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK])
     + cycler(linestyle=["-", "--", "-.", ":", "-", "--", "-."]),
 }
-
-
-def table(rows: Iterable[Iterable[object]], head: Sequence[str]) -> str:
-    """A table in Markdown: one text a cell, from whatever the rows hold."""
-    lines = head, ["---"] * len(head), *rows
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def say(text: str) -> None:
-    """Show Markdown under the cell of a notebook: what a text says by numbers that code has computed."""
-    from IPython.display import Markdown, display  # here: who draws in a script needs no notebook
-
-    display(Markdown(text))
 
 
 class BookFigure(Figure):
@@ -186,14 +172,14 @@ def latent_walk(
     rows: int = 4,
     columns: int = 8,
     seed: int = 0,
-    labels: Tensor | None = None,
+    condition: Tensor | None = None,
     row_labels: Sequence[str] = (),
 ) -> Figure:
     """From one random latent to another in `columns` steps, a pair of them each row.
 
     The path is the great circle through both (White, 2016): the middle of a straight line lies nearer to the
     origin than any draw from the prior does.
-    labels: int64 (rows,), for a generator with classes; the classes in turn if not given.
+    condition: (rows, width), for a model that has one; the named values, such as classes, in turn if None.
     row_labels: one a row, at its left.
     """
     ends = torch.randn(2, rows, 1, model.latent_dim, generator=torch.Generator().manual_seed(seed))
@@ -202,14 +188,11 @@ def latent_walk(
     t = torch.linspace(0, 1, columns)[None, :, None]
     z = ((torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)).flatten(0, 1)
     device = next(model.parameters()).device
-    with evaluating(model):
-        if isinstance(model, VAE):
-            images = model.decoder_mean(z.to(device))
-        elif model.num_classes:
-            labels = torch.arange(rows) % model.num_classes if labels is None else labels
-            images = model(z.to(device), labels.repeat_interleave(columns).to(device))
-        else:
-            images = model(z.to(device))
+    if model.condition is not None:
+        condition = model.condition.in_turn(rows) if condition is None else condition
+        condition = condition.repeat_interleave(columns, dim=0).to(device)
+    with eval_mode(model):
+        images = model(z.to(device), condition)
     return image_grid(images.cpu(), columns, labels=row_labels)
 
 
