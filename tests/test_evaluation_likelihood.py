@@ -1,6 +1,7 @@
 """The bounds against a model whose likelihood is known exactly, and against each other."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 from torch.distributions import MultivariateNormal
 
 from prodgen import evaluation, losses
-from prodgen.data import ImageDataset
+from prodgen.data import LABEL, Condition, Factor, ImageDataset
 from prodgen.models import VAE
 
 SIGMA = 0.3
@@ -22,6 +23,8 @@ class LinearGaussian(nn.Module):
     worse one.
     """
 
+    condition = None
+
     def __init__(self, exact):
         super().__init__()
         self.exact = exact
@@ -34,13 +37,13 @@ class LinearGaussian(nn.Module):
     def encoder_input(self, target):
         return target
 
-    def encode(self, x):
+    def encode(self, x, condition=None):
         variance = 1 / (1 + self.weight.square().sum(0) / SIGMA**2)
         mean = (x.flatten(1) @ self.weight) / SIGMA**2 * variance
         log_var = variance.log().expand_as(mean)
         return (mean, log_var) if self.exact else (0.5 * mean, log_var + 1)
 
-    def log_likelihood(self, target, z):
+    def log_likelihood(self, target, z, condition=None):
         return losses.gaussian_log_likelihood(target.flatten(1), z @ self.weight.T, torch.tensor(SIGMA).log())
 
     def marginal(self):
@@ -53,7 +56,7 @@ def random_images(n, size=SIZE, seed=1):
     images = torch.randint(
         0, 256, (n, 1, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
     )
-    return ImageDataset("tiny", "test", images, None, (), licence="none", source="a test")
+    return ImageDataset("tiny", "test", images, licence="none", source="a test")
 
 
 def exact_mean(model, data):
@@ -156,3 +159,75 @@ def test_a_bernoulli_bound_agrees_with_the_models_own_terms():
     own = losses.elbo(*terms)
     estimate = evaluation.elbo(vae, data)
     assert estimate.mean == pytest.approx(own.mean().item(), abs=4 * own.std().item() / 20)
+
+
+# Conditions
+
+
+class Told(LinearGaussian):
+    """p(x|class): the linear model around a grey value that the class decides."""
+
+    condition = Condition.of_classes(("dark", "light"))
+    grey = torch.tensor([-0.5, 0.5])
+
+    def encode(self, x, condition=None):
+        return super().encode(x - (condition @ self.grey).view(-1, 1, 1, 1))
+
+    def log_likelihood(self, target, z, condition=None):
+        return super().log_likelihood(target - (condition @ self.grey).view(-1, 1, 1, 1), z)
+
+
+def with_classes(data, labels, condition=Told.condition):
+    return replace(data, factors={LABEL: labels}, condition=condition)
+
+
+@pytest.mark.parametrize("k", [1, 20])
+def test_a_conditional_model_is_told_each_images_own_class(k):
+    model, labels = Told(exact=True), torch.arange(25) % 3 % 2
+    data = with_classes(random_images(25), labels)
+    x = data.batch(slice(None)).flatten(1) - Told.grey[labels][:, None]
+    exact = model.marginal().log_prob(x).mean().item()
+    assert evaluation.importance_weighted(model, data, k=k, batch_size=10).mean == pytest.approx(
+        exact, rel=1e-5
+    )
+    swapped = evaluation.importance_weighted(model, with_classes(data, 1 - labels), k=k)
+    assert swapped.mean != pytest.approx(exact, rel=1e-3), "another class, another likelihood"
+
+
+def test_both_bounds_of_a_conditional_vae_use_its_condition():
+    torch.manual_seed(0)
+    vae = VAE(latent_dim=3, width=4, condition=Told.condition)
+    data = random_images(30, 28)
+    for bound in (evaluation.elbo, lambda *a: evaluation.importance_weighted(*a, k=4)):
+        dark, light = (bound(vae, with_classes(data, torch.full((30,), k))).mean for k in (0, 1))
+        assert dark != light and math.isfinite(dark + light)
+
+
+def test_data_that_know_more_than_the_model_asks_will_do():
+    hue = Factor("hue", ("red", "blue"))
+    data = with_classes(random_images(20), torch.arange(20) % 2)
+    more = replace(
+        data,
+        factors={"hue": torch.zeros(20, dtype=torch.int64)} | data.factors,
+        condition=Condition((hue, *data.condition.factors)),
+    )
+    model = Told(exact=True)
+    assert evaluation.importance_weighted(model, more, k=2) == evaluation.importance_weighted(
+        model, data, k=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        (None, "asked for label, which tiny does not know"),
+        (Condition.of_classes(("dark", "bright")), "dark, light against dark, bright"),
+        (Condition.of_classes(("light", "dark")), "dark, light against light, dark"),
+    ],
+)
+def test_data_of_other_classes_are_refused(condition, message):
+    data = random_images(20)
+    if condition:
+        data = with_classes(data, torch.arange(20) % 2, condition)
+    with pytest.raises(evaluation.EvaluationError, match=message):
+        evaluation.elbo(Told(exact=True), data)

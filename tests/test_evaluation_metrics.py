@@ -1,20 +1,18 @@
 """Each metric against a closed form, another library, or points whose value is known by hand."""
 
 import math
-from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 from scipy import linalg, ndimage, stats
 from sklearn.neighbors import NearestNeighbors
-from torchmetrics.image.fid import NoTrainInceptionV3
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
 
 from prodgen import evaluation
 from prodgen.data import ImageDataset
 from prodgen.models import Classifier
-
-INCEPTION = "torch_fidelity.feature_extractor_inceptionv3"
 
 
 def gaussian(n, mean, covariance, seed):
@@ -22,8 +20,8 @@ def gaussian(n, mean, covariance, seed):
     return torch.from_numpy(rng.multivariate_normal(mean, covariance, n)).float()
 
 
-def dataset(images, labels=None, class_names=()):
-    return ImageDataset("tiny", "test", images, labels, class_names, licence="none", source="a test")
+def dataset(images):
+    return ImageDataset("tiny", "test", images, licence="none", source="a test")
 
 
 def random_covariance(size, seed):
@@ -69,7 +67,46 @@ def test_frechet_distance_keeps_double_precision():
     assert evaluation.frechet_distance(a, a + 1e-3) == pytest.approx(8e-6, rel=1e-3)
 
 
+def features(n, m, size=24):
+    """Two sets as a network gives them: not negative, correlated, of different means."""
+    rng = np.random.default_rng(5)
+    mixing = rng.normal(size=(size, size)) / math.sqrt(size)
+    real, generated = rng.normal(size=(n, size)) @ mixing, rng.normal(0.2, 1.1, size=(m, size)) @ mixing
+    return torch.from_numpy(real).relu(), torch.from_numpy(generated).relu()
+
+
+@pytest.mark.parametrize(("n", "m"), [(400, 300), (20, 15)])  # enough samples, and fewer than features
+def test_frechet_distance_is_torch_fidelitys(n, m):
+    real, generated = features(n, m)
+    statistics = [fid_features_to_statistics(x) for x in (real, generated)]
+    theirs = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert evaluation.frechet_distance(real, generated) == pytest.approx(theirs, rel=1e-6)
+    assert evaluation.frechet_distance(real.float(), generated.float()) == pytest.approx(theirs, rel=1e-4)
+
+
 # Kernel distance
+
+
+def test_kernel_distance_is_torch_fidelitys():
+    real, generated = features(300, 300)
+    # Subsets of the whole, for the two libraries draw theirs in different ways ...
+    theirs = kid_features_to_metric(real, generated, kid_subsets=1, kid_subset_size=300, verbose=False)
+    mean, _ = evaluation.kernel_distance(real, generated, subsets=1)
+    assert mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+    # ... and subsets that are drawn, whose means and deviations agree as far as chance lets them.
+    theirs = kid_features_to_metric(real, generated, kid_subsets=400, kid_subset_size=50, verbose=False)
+    mean, std = evaluation.kernel_distance(real, generated, subsets=400, subset_size=50)
+    expected, deviation = theirs["kernel_inception_distance_mean"], theirs["kernel_inception_distance_std"]
+    assert mean == pytest.approx(expected, abs=4 * deviation / 20)
+    assert std == pytest.approx(deviation, rel=0.2)
+
+
+def test_kernel_distance_takes_the_smaller_set_whole_and_refuses_a_single_sample():
+    real, generated = features(40, 12)
+    mean, std = evaluation.kernel_distance(real, generated, subsets=5)
+    assert math.isfinite(mean) and std > 0, "twelve of forty are drawn anew each time"
+    with pytest.raises(ValueError, match="two samples"):
+        evaluation.kernel_distance(real, generated[:1])
 
 
 def naive_mmd(a, b):
@@ -227,36 +264,6 @@ def test_features_do_not_depend_on_batches_or_mode_and_leave_the_mode_alone():
     torch.testing.assert_close(features, expected)
     assert features.shape == (30, 128) and features.dtype == torch.float32 and not features.requires_grad
     assert torch.equal(evaluation.predict(images, classifier, batch_size=7), logits.argmax(1))
-
-
-@pytest.fixture
-def random_inception(monkeypatch):
-    """Inception without its weights: the same architecture and front end, randomly initialised."""
-    monkeypatch.setattr(f"{INCEPTION}.load_state_dict_from_url", lambda *args, **kwargs: {})
-    monkeypatch.setattr(NoTrainInceptionV3, "load_state_dict", lambda self, state: None)
-
-
-def test_inception_sees_grey_images_as_three_equal_channels_of_bytes(random_inception):
-    grey = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    torch.manual_seed(0)  # the same random network each time
-    features = evaluation.inception_features(grey)
-    assert features.shape == (3, 2048) and features.dtype == torch.float32
-    torch.manual_seed(0)
-    network = NoTrainInceptionV3("inception-v3-compat", ["2048"])
-    pixels = ((grey + 1) * 127.5).round().byte().repeat(1, 3, 1, 1)
-    torch.testing.assert_close(features, network(pixels), rtol=1e-3, atol=1e-5)
-
-
-def test_inception_fid_without_weights_says_how_to_get_them(monkeypatch):
-    def no_network(*args, **kwargs):
-        raise URLError("no route to host")
-
-    monkeypatch.setattr(f"{INCEPTION}.load_state_dict_from_url", no_network)
-    images = torch.zeros(2, 1, 28, 28)
-    with pytest.raises(
-        evaluation.EvaluationError, match=r"could not be fetched .*no route to host.*pth into"
-    ):
-        evaluation.inception_fid(images, images)
 
 
 def test_inception_fid_is_the_frechet_distance_of_inception_features(monkeypatch):

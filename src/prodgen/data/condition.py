@@ -181,8 +181,9 @@ class Condition:
         n, device = len(vector), vector.device
         chosen = torch.rand(n, 1, generator=rng, device=device) < share
         coin = torch.rand(n, len(self.factors), generator=rng, device=device) < 0.5
-        widths = torch.tensor([factor.width for factor in self.factors], device=device)
-        return vector * ~(chosen & coin).repeat_interleave(widths, dim=1)
+        kept = ~(chosen & coin)
+        columns = [kept[:, i : i + 1].expand(-1, f.width) for i, f in enumerate(self.factors)]
+        return vector * torch.cat(columns, dim=1)
 
     def to_json(self) -> list[dict[str, Any]]:
         """What a file keeps of it."""

@@ -3,8 +3,9 @@
 evaluate(model, data.load("fashion-mnist", "test")) measures it all; the parts are here one by one.
 """
 
+from prodgen.errors import EvaluationError
 from prodgen.evaluation.distances import frechet_distance, inception_fid, kernel_distance
-from prodgen.evaluation.features import EvaluationError, extract, inception_features, predict
+from prodgen.evaluation.features import extract, inception_features, predict
 from prodgen.evaluation.images import class_histogram, label_agreement, nearest_neighbours, sharpness
 from prodgen.evaluation.likelihood import elbo, importance_weighted
 from prodgen.evaluation.manifold import precision_recall_density_coverage

@@ -1,37 +1,30 @@
-"""Distances between two sets of features: Fréchet and kernel (torchmetrics does the arithmetic)."""
-
-import warnings
+"""Distances between two sets of features: Fréchet and kernel, as pure functions in double precision."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prodgen.data import ImageDataset
 from prodgen.evaluation.features import inception_features
 
 
-def _as_is(features: Tensor) -> nn.Module:
-    # torchmetrics wants a network in front of the distance; ours has run already.
-    identity = nn.Identity()
-    identity.num_features = features.shape[1]
-    return identity
-
-
 def frechet_distance(real: Tensor, generated: Tensor) -> float:
     """Squared Fréchet distance of the Gaussians fitted to two sets of features, (N, F) and (M, F).
 
-    |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)), in double precision; Heusel et al. (2017), eq. (6). It falls
-    with the number of samples, so compare only values from the same N and M; below F samples it says little.
+    |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)); Heusel et al. (2017), eq. (6). It falls with the number of
+    samples, so compare only values from the same N and M; below F samples it says little.
     Raises ValueError for fewer than two samples on either side.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance
-
     if min(len(real), len(generated)) < 2:
         raise ValueError("a Fréchet distance needs two samples on either side at least")
-    metric = FrechetInceptionDistance(_as_is(real))
-    centre = real.double().mean(dim=0)  # the distance ignores a common shift; rounding does not
-    metric.update(real.double() - centre, real=True)
-    metric.update(generated.double() - centre, real=False)
-    return metric.compute().item()
+    real, generated = real.double(), generated.double()
+    means = (real.mean(dim=0) - generated.mean(dim=0)).square().sum()
+    covariance, other = torch.cov(real.T), torch.cov(generated.T)
+    # S S' has the eigenvalues of S^(1/2) S' S^(1/2), which is symmetric: they are real and not negative, but
+    # for rounding.
+    values, vectors = torch.linalg.eigh(covariance)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    common = torch.linalg.eigvalsh(root @ other @ root).clamp(min=0).sqrt().sum()
+    return (means + covariance.trace() + other.trace() - 2 * common).item()
 
 
 def kernel_distance(
@@ -39,21 +32,38 @@ def kernel_distance(
 ) -> tuple[float, float]:
     """Squared maximum mean discrepancy of features (N, F) and (M, F): mean and deviation over subsets.
 
-    Unbiased, so about 0 (a little below, too) for two samples of one distribution, whatever their number.
-    Kernel (x.y / F + 1)^3; Binkowski et al. (2018). Random subsets of `subset_size`, or of the
-    smaller set where that has fewer.
+    E k(x, x') + E k(y, y') - 2 E k(x, y) with k(x, y) = (x.y / F + 1)^3; Binkowski et al. (2018).
+    Pairs of a sample with itself are left out, so it is unbiased: about 0 (a little below, too) for two
+    samples of one distribution, whatever their number. Random subsets of `subset_size`, or of the smaller
+    set where that has fewer, are drawn by `seed`.
+    Raises ValueError for fewer than two samples on either side.
     """
-    from torchmetrics.image.kid import KernelInceptionDistance
-
     size = min(subset_size, len(real), len(generated))
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore", UserWarning)  # that it keeps all features in memory
-        torch.manual_seed(seed)  # it draws its subsets from the global generator
-        metric = KernelInceptionDistance(_as_is(real), subsets=subsets, subset_size=size)
-        metric.update(real.double(), real=True)
-        metric.update(generated.double(), real=False)
-        mean, std = metric.compute()
-    return mean.item(), std.item()
+    if size < 2:
+        raise ValueError("a kernel distance needs two samples on either side at least")
+    real, generated = real.double(), generated.double()
+    rng = torch.Generator().manual_seed(seed)
+    values = []
+    for _ in range(subsets):
+        x, y = (
+            points[torch.randperm(len(points), generator=rng)[:size].to(points.device)]
+            for points in (real, generated)
+        )
+        values.append(
+            _mean_of_pairs(_kernel(x, x)) + _mean_of_pairs(_kernel(y, y)) - 2 * _kernel(x, y).mean()
+        )
+    drawn = torch.stack(values)
+    return drawn.mean().item(), drawn.std(correction=0).item()
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _mean_of_pairs(kernel: Tensor) -> Tensor:
+    """The mean of a matrix (n, n) without its diagonal."""
+    n = len(kernel)
+    return (kernel.sum() - kernel.trace()) / (n * (n - 1))
 
 
 def inception_fid(real: Tensor | ImageDataset, generated: Tensor | ImageDataset) -> float:

@@ -1,31 +1,23 @@
 """Features: what the metrics see of an image. Computed once, then handed from metric to metric."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from urllib.error import URLError
+from http.client import HTTPException
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from prodgen.data import ImageDataset, to_uint8
+from prodgen.device import best_device
+from prodgen.errors import EvaluationError
+from prodgen.models import eval_mode
+from prodgen.recorded import file_hash
 
-
-class EvaluationError(RuntimeError):
-    """A measurement that cannot be made: one sentence that says why and what to do."""
-
-
-@contextmanager
-def evaluating(*models: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside the block; the models' own mode again behind it."""
-    modes = [model.training for model in models]
-    try:
-        for model in models:
-            model.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for model, mode in zip(models, modes, strict=True):
-            model.train(mode)
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+NETWORK_TIMEOUT = 20.0  # seconds without a byte
 
 
 def batches(images: Tensor | ImageDataset, size: int) -> Iterator[Tensor]:
@@ -35,9 +27,9 @@ def batches(images: Tensor | ImageDataset, size: int) -> Iterator[Tensor]:
         yield images.batch(part) if isinstance(images, ImageDataset) else images[part]
 
 
-def extract(images: Tensor | ImageDataset, classifier: nn.Module, batch_size: int = 250) -> Tensor:
-    """The classifier's features of images (N, C, H, W) in [-1, 1]: (N, F) float32 on the CPU."""
-    return _run(classifier, classifier.features, images, batch_size)
+def extract(images: Tensor | ImageDataset, network: nn.Module, batch_size: int = 250) -> Tensor:
+    """A classifier's or Inception's features of images (N, C, H, W) in [-1, 1]: (N, F) float32 on the CPU."""
+    return _run(network, network.features, images, batch_size)
 
 
 def predict(images: Tensor | ImageDataset, classifier: nn.Module, batch_size: int = 250) -> Tensor:
@@ -49,7 +41,7 @@ def _run(
     network: nn.Module, method: Callable[[Tensor], Tensor], images: Tensor | ImageDataset, batch_size: int
 ) -> Tensor:
     device = next(network.parameters()).device
-    with evaluating(network):
+    with eval_mode(network):
         # In channels-last layout a CPU convolves one and a half times as fast.
         parts = [
             method(x.to(device, memory_format=torch.channels_last)).float().cpu()
@@ -58,22 +50,62 @@ def _run(
     return torch.cat(parts)
 
 
-def inception_features(images: Tensor | ImageDataset, batch_size: int = 32) -> Tensor:
-    """Features (N, 2048) of Inception-v3, as the published FID and KID use them (Heusel et al., 2017).
+class Inception(nn.Module):
+    """Inception-v3 as the published FID and KID use it (Heusel et al., 2017), seen like our classifier.
 
-    Images (N, C, H, W) in [-1, 1], C = 1 or 3, become three-channel uint8, which the network's own front end
-    scales to 299 x 299: expect about a second for 15 images on two CPU cores.
-    Raises EvaluationError where torchmetrics cannot fetch the weights (95 MB).
+    Raises EvaluationError where the weights (95 MB) can neither be found nor fetched, or are not the
+    published ones.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance
 
+    def __init__(self):
+        super().__init__()
+        weights = str(inception_weights())
+        self.network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], weights)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], C = 1 or 3 -> features (N, 2048).
+
+        They become three-channel bytes, which the network's own front end scales to 299 x 299, a few at a
+        time: there, one takes 20 MB.
+        """
+        return torch.cat([self.network(part)[0] for part in to_uint8(x).expand(-1, 3, -1, -1).split(32)])
+
+
+def inception_features(images: Tensor | ImageDataset) -> Tensor:
+    """Inception's features of images (N, C, H, W) in [-1, 1], C = 1 or 3: (N, 2048) float32 on the CPU.
+
+    Computed on the GPU if there is one; two CPU cores take about a second for 15 images.
+    Raises EvaluationError as `Inception` does.
+    """
+    return extract(images, Inception().to(best_device()))
+
+
+def inception_weights() -> Path:
+    """Inception's weights in PyTorch Hub's cache, fetched if need be.  Raises EvaluationError."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / URL_INCEPTION_V3.rpartition("/")[2]
+    if not path.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _network_timeout(NETWORK_TIMEOUT):
+                torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), INCEPTION_SHA256, progress=False)
+        except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: a broken download
+            raise EvaluationError(
+                f"The Inception weights could not be fetched into {folder} ({error}); connect to a network, "
+                "set TORCH_HOME to a folder that you may write to, "
+                f"or put the file {URL_INCEPTION_V3} there by hand."
+            ) from None
+    if file_hash(path) != INCEPTION_SHA256:
+        raise EvaluationError(f"{path} is damaged or half downloaded; delete it, and it is fetched anew.")
+    return path
+
+
+@contextmanager
+def _network_timeout(seconds: float) -> Iterator[None]:
+    # PyTorch Hub's downloader takes none, and a proxy that never answers would hold it for ever.
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
     try:
-        inception = FrechetInceptionDistance(feature=2048).inception
-    except (URLError, ModuleNotFoundError) as error:
-        raise EvaluationError(
-            f"The Inception weights could not be fetched ({error}); connect to a network, or put the file "
-            f"weights-inception-2015-12-05-6726825d.pth into {torch.hub.get_dir()}/checkpoints."
-        ) from None
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    inception.to(device)
-    return _run(inception, lambda x: inception(to_uint8(x).expand(-1, 3, -1, -1)), images, batch_size)
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -43,20 +43,21 @@ def nearest_neighbours(
 ) -> tuple[Tensor, Tensor]:
     """The k images of the data set nearest to each query (n, C, H, W) in [-1, 1], the nearest first.
 
-    Returns Euclidean distances float32 (n, k) and indices int64 (n, k). With a classifier in its feature
-    space, which finds the same product in another place; else pixel by pixel, where a copy is at distance 0.
-    The data set is read in chunks and may be larger than memory.
+    Returns Euclidean distances float32 (n, k) and indices int64 (n, k), both where the queries live. With a
+    classifier in its feature space, which finds the same product in another place; else pixel by pixel, where
+    a copy is at distance 0. The data set is read in chunks and may be larger than memory.
     """
+    device = queries.device
 
     def represent(x: Tensor) -> Tensor:
-        return extract(x, classifier) if classifier else x.flatten(1)
+        return (extract(x, classifier) if classifier else x.flatten(1)).to(device)
 
     points = represent(queries)
-    distances = torch.empty(len(queries), 0)
-    indices = torch.empty(len(queries), 0, dtype=torch.int64)
+    distances = torch.empty(len(queries), 0, device=device)
+    indices = torch.empty(len(queries), 0, dtype=torch.int64, device=device)
     for number, part in enumerate(batches(dataset, chunk)):
         new = torch.cdist(points, represent(part), compute_mode="donot_use_mm_for_euclid_dist")
-        where = torch.arange(new.shape[1]).expand_as(new) + number * chunk
+        where = torch.arange(new.shape[1], device=device).expand_as(new) + number * chunk
         distances, keep = torch.cat([distances, new], dim=1).topk(
             min(k, distances.shape[1] + new.shape[1]), largest=False
         )

@@ -33,8 +33,8 @@ def precision_recall_density_coverage(real: Tensor, generated: Tensor, k: int = 
         raise ValueError(f"k = {k} neighbours need more than {k} points on either side")
     real, generated = real.float(), generated.float()
     real_radii, generated_radii = _radii(real, k), _radii(generated, k)
-    covered = torch.zeros(len(real), dtype=torch.bool)
-    recalled = torch.zeros(len(real), dtype=torch.bool)
+    covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    recalled = torch.zeros_like(covered)
     precise = in_balls = 0
     for points, radii in zip(generated.split(CHUNK), generated_radii.split(CHUNK), strict=True):
         distances = _distances(points, real)
