@@ -11,15 +11,17 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
+import fetch_data
 import numpy as np
 import pytest
 import torch
 
 from prodgen import data
-from prodgen.data import cache, fashion_mnist
-from prodgen.data.dataset import DataError, ImageDataset
+from prodgen.data import Condition, DataError, ImageDataset, cache, fashion_mnist
 
 SIZES = {"train": 30, "t10k": 20}
 
@@ -51,13 +53,10 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setenv("PRODGEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("PRODGEN_DATA", raising=False)
 
-    def no_program(*command, cwd=None):
-        raise DataError(f"no {command[0]} here")
-
     def no_network(address):
         raise OSError("network unreachable")
 
-    monkeypatch.setattr(fashion_mnist, "_run", no_program)
+    monkeypatch.setattr(fashion_mnist, "PACKAGE_FILES", tmp_path / "no-package.list")
     monkeypatch.setattr(fashion_mnist, "_download", no_network)
     return files
 
@@ -101,7 +100,7 @@ def test_with_nothing_at_hand_the_error_names_every_way(small):
     message = str(error.value)
     for way in ("network", "PRODGEN_DATA", "train-images-idx3-ubyte.gz", "dataset-fashion-mnist", "apt-get"):
         assert way in message
-    tried = ["$PRODGEN_DATA: not set", "no dpkg here", "network unreachable", "no apt-get here"]
+    tried = ["$PRODGEN_DATA: not set", "dataset-fashion-mnist: not installed", "network unreachable"]
     assert [message.index(reason) for reason in tried] == sorted(message.index(reason) for reason in tried)
     assert not cached("").exists()
 
@@ -113,15 +112,11 @@ def test_prodgen_data_may_hold_the_files_in_three_places(small, tmp_path, monkey
     assert_is_small_train(data.load("fashion-mnist"), small)
 
 
-def test_debians_installed_package_is_asked_where_its_files_lie(small, tmp_path, monkeypatch):
+def test_what_debian_has_installed_is_read_where_it_lies(small, tmp_path, monkeypatch):
     write_archives(tmp_path / "usr", small)
 
-    def dpkg(*command, cwd=None):
-        assert command == ("dpkg", "-L", "dataset-fashion-mnist")
-        readme = tmp_path / "usr" / "README.md.gz"
-        return "\n".join(map(str, [tmp_path / "usr", readme, *(tmp_path / "usr").glob("*-ubyte.gz")]))
-
-    monkeypatch.setattr(fashion_mnist, "_run", dpkg)
+    paths = [tmp_path / "usr", tmp_path / "usr" / "README.md.gz", *(tmp_path / "usr").glob("*-ubyte.gz")]
+    fashion_mnist.PACKAGE_FILES.write_text("".join(f"{path}\n" for path in paths))
     assert_is_small_train(data.load("fashion-mnist"), small)
 
 
@@ -145,14 +140,12 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
 
 
 class FakeApt:
-    """Stands in for apt-get and dpkg-deb; without package lists until `update` was run."""
+    """Stands in for apt-get and dpkg-deb in `make data`; without package lists until `update` was run."""
 
     def __init__(self, files: dict[str, bytes], has_lists: bool):
         self.files, self.has_lists, self.commands = files, has_lists, []
 
     def __call__(self, *command, cwd=None):
-        if command[0] == "dpkg":
-            raise DataError("not installed")
         self.commands.append(command)
         own = [option.split("=")[1] for option in command if "Dir::" in option]
         if command[-1] == "update":
@@ -161,33 +154,37 @@ class FakeApt:
                 Path(folder).is_relative_to(cwd) for folder in own
             )  # nothing of the machine's is touched
             self.has_lists = True
-            raise DataError("a third-party repository does not answer")
+            raise subprocess.CalledProcessError(100, command)
         if "download" in command:
             if not self.has_lists:
-                raise DataError("E: Unable to locate package")
+                raise subprocess.CalledProcessError(100, command)
             Path(cwd, "dataset-fashion-mnist_0_all.deb").write_bytes(b"")
         if command[0] == "dpkg-deb":
             write_archives(Path(command[-1], "usr/share/datasets/fashion-mnist"), self.files)
-        return ""
 
 
 @pytest.mark.parametrize("has_lists", [True, False])
-def test_apt_fetches_the_package_with_lists_of_its_own_where_the_machine_has_none(
+def test_make_data_has_apt_fetch_the_package_with_lists_of_its_own_where_the_machine_has_none(
     small, tmp_path, monkeypatch, has_lists
 ):
     apt = FakeApt(small, has_lists)
-    monkeypatch.setattr(fashion_mnist, "_run", apt)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(fetch_data, "run", apt)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setitem(os.environ, "PRODGEN_DATA", "")
+    assert fetch_data.main() == 0
     assert_is_small_train(data.load("fashion-mnist"), small)
     assert [command[-1] == "update" for command in apt.commands].count(True) == (0 if has_lists else 1)
     assert not list(tmp_path.glob("prodgen-*"))  # the fetched package does not stay behind
 
 
-def test_a_failing_program_is_quoted_with_its_first_line():
-    with pytest.raises(DataError, match=r"^nothing here$"):
-        fashion_mnist._run("sh", "-c", "printf 'nothing here\\nadvice\\n' >&2; exit 3")
-    with pytest.raises(DataError, match=r"^exit status 3$"):
-        fashion_mnist._run("sh", "-c", "exit 3")
+def test_make_data_says_every_way_and_fails_where_none_leads_there(small, monkeypatch, capsys):
+    def no_program(*command, cwd):
+        raise FileNotFoundError(2, "No such file or directory", command[0])
+
+    monkeypatch.setattr(fetch_data, "run", no_program)
+    assert fetch_data.main() == 2
+    said = capsys.readouterr().err
+    assert "network unreachable" in said and "apt-get download dataset-fashion-mnist: " in said
 
 
 # ---- hostile files
@@ -326,6 +323,24 @@ with write_cache(Path({str(tmp_path / "file")!r})) as file:
     assert not (tmp_path / "file").exists()
 
 
+def test_of_two_that_make_the_same_folder_the_first_wins_and_nothing_is_left(tmp_path):
+    with cache.write_cache_folder(tmp_path / "x") as late:
+        (late / "file").write_text("late")
+        with cache.write_cache_folder(tmp_path / "x") as early:
+            (early / "file").write_text("early")
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
+    assert (tmp_path / "x" / "file").read_text() == "early"
+
+
+def test_what_a_dead_writer_left_beside_a_file_is_removed_and_what_is_at_work_stays(tmp_path):
+    for name, age in ((".file.1.dead", 2 * cache.DEAD), (".file.2.alive", 0)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    with cache.write_cache(tmp_path / "file") as file:
+        file.write(b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.2.alive", "file"]
+
+
 def test_a_file_larger_than_memory_can_be_mapped(tmp_path):
     size = 4 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with (tmp_path / "sparse").open("wb") as file:
@@ -347,7 +362,8 @@ def test_writing_to_mapped_images_warns_of_nothing_and_leaves_the_cache_alone(tm
 def dataset() -> ImageDataset:
     images = torch.arange(6 * 3 * 4 * 4).remainder(256).to(torch.uint8).view(6, 3, 4, 4)
     labels = torch.tensor([0, 1, 1, 0, 2, 1])
-    return ImageDataset("set", "train", images, labels, ("Bag", "Coat", "Dress"), "CC0", "here")
+    condition = Condition.of_classes(["Bag", "Coat", "Dress"])
+    return ImageDataset("set", "train", images, "CC0", "here", {"label": labels}, condition)
 
 
 def test_bytes_become_floats_in_minus_one_to_one_and_come_back():
@@ -388,7 +404,7 @@ def test_a_subset_keeps_images_and_labels_together(dataset):
 
 
 def test_a_data_set_without_classes_says_so(dataset):
-    bare = ImageDataset("set", "train", dataset.images, None, (), "CC0", "here")
+    bare = ImageDataset("set", "train", dataset.images, "CC0", "here")
     assert bare.num_classes == 0 and bare.subset([1]).labels is None and bare.to("cpu").labels is None
     with pytest.raises(DataError, match="no classes"):
         bare.of_class(0)
@@ -402,6 +418,13 @@ def test_every_name_is_described_as_it_is_loaded():
         assert info.images["test"] == len(test) and info.class_names == test.class_names
     with pytest.raises(DataError, match=re.escape(", ".join(data.names()))):
         data.describe("mnist")
+
+
+def test_a_data_set_is_told_in_one_line():
+    told = []
+    data.load("fashion-mnist", report=told.append)
+    (line,) = told
+    assert line.startswith("fashion-mnist: images: 60,000 train, 10,000 test; classes: T-shirt/top, Trouser")
 
 
 def test_what_fashion_mnist_has_not_is_said(tmp_path):

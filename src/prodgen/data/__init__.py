@@ -4,64 +4,44 @@ load("fashion-mnist", "test").batch(slice(0, 64)) is a float32 tensor (64, 1, 28
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from prodgen.data import faces, fashion_mnist, folder
-from prodgen.data.dataset import DataError, ImageDataset, to_float, to_uint8
+from prodgen.data.condition import LABEL, Condition, Factor
+from prodgen.data.dataset import ImageDataset, Shuffled, to_float, to_uint8
+from prodgen.data.info import DataInfo
+from prodgen.errors import DataError
 
-__all__ = ["DataError", "DataInfo", "ImageDataset", "describe", "load", "names", "to_float", "to_uint8"]
+__all__ = [
+    "LABEL",
+    "Condition",
+    "DataError",
+    "DataInfo",
+    "Factor",
+    "ImageDataset",
+    "Shuffled",
+    "describe",
+    "load",
+    "names",
+    "to_float",
+    "to_uint8",
+]
 
 
-@dataclass(frozen=True)
-class DataInfo:
-    """What is known of a data set before it is fetched.  images: how many in each split."""
-
-    name: str
-    title: str
-    licence: str
-    source: str
-    image_size: int
-    channels: int
-    images: dict[str, int]
-    class_names: tuple[str, ...]
-
-
-INFO = {
-    fashion_mnist.NAME: DataInfo(
-        name=fashion_mnist.NAME,
-        title="Fashion-MNIST: Zalando's product photos",
-        licence=fashion_mnist.LICENCE,
-        source=fashion_mnist.SOURCE,
-        image_size=28,
-        channels=1,
-        images={"train": 60_000, "test": 10_000},
-        class_names=fashion_mnist.CLASS_NAMES,
-    ),
-    faces.NAME: DataInfo(
-        name=faces.NAME,
-        title="A hundred faces, and as many patches that are none, from Labeled Faces in the Wild",
-        licence=faces.LICENCE,
-        source=faces.SOURCE,
-        image_size=faces.SIZE,
-        channels=1,
-        images={split: len(range(200)[places]) for split, places in faces.SPLITS.items()},
-        class_names=(),
-    ),
-}
-_LOAD = {fashion_mnist.NAME: fashion_mnist.load, faces.NAME: faces.load}
+_SETS = {module.INFO.name: module for module in (fashion_mnist, faces)}
 
 
 def names() -> tuple[str, ...]:
     """The data sets that `load` knows by name."""
-    return tuple(INFO)
+    return tuple(_SETS)
 
 
 def describe(name: str) -> DataInfo:
     """What is known of a data set.  Raises DataError where the name is none of names()."""
-    if name not in INFO:
+    if name not in _SETS:
         raise DataError(f"There is no data set {name!r}; known: {', '.join(names())}.")
-    return INFO[name]
+    return _SETS[name].INFO
 
 
 def load(
@@ -71,20 +51,31 @@ def load(
     image_size: int | None = None,
     channels: int = 3,
     crop: str = "letterbox",
+    report: Callable[[str], None] | None = None,
 ) -> ImageDataset:
     """A data set by name (one of names()), or the images of a folder.
 
     split: "train" or "test"; a folder has "all" too, the faces have "not-faces".
-    image_size: 28, 32 or 64 for a folder; the named sets have 28 and need none.
+    image_size: one of presets.IMAGE_SIZES for a folder; the named sets have 28 and need none.
     channels, crop: for a folder.  1 or 3; "letterbox" (the whole image on white) or "centre" (its middle).
+    report: is told in one line how many images there are and how many are held out, the classes, and what of
+        a folder is left out and why. Without it a folder's left-out files are named on stderr.
     Raises DataError, whose message says what to do.
     """
-    if name_or_path in INFO:
-        info = INFO[name_or_path]
+    if name_or_path in _SETS:
+        info = describe(name_or_path)
+        if os.path.isdir(info.name):
+            raise DataError(
+                f"{info.name!r} is a data set, and there is a folder of that name here: write "
+                f"'./{info.name}' for the folder; for the data set, rename the folder or work elsewhere."
+            )
         if image_size not in (None, info.image_size):
             raise DataError(f"{info.name} comes at {info.image_size} pixels only, not {image_size}.")
-        return _LOAD[info.name](split)
+        if report:
+            counts = ", ".join(f"{count:,} {part}" for part, count in info.images.items())
+            report(f"{info.name}: images: {counts}; classes: {', '.join(info.class_names) or 'none'}")
+        return _SETS[info.name].load(split)
     path = os.path.expanduser(name_or_path)
     if not os.path.exists(path):
         raise DataError(f"{str(name_or_path)!r} is neither a data set ({', '.join(names())}) nor a folder.")
-    return folder.load(Path(path), split, image_size, channels, crop)
+    return folder.load(Path(path), split, image_size, channels, crop, report)

@@ -1,17 +1,24 @@
-"""The cache folder, and how its files are written and mapped."""
+"""The cache folder: how its files and folders are written, mapped and cleared away."""
 
 import mmap
 import os
+import secrets
+import shutil
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from prodgen.data.dataset import DataError
+from prodgen.errors import DataError
 from prodgen.files import write_whole
+
+KEPT = 4  # folders of one source
+UNUSED = 60 * 24 * 3600  # seconds after which a folder goes, whatever its source
+DEAD = 3600  # seconds without a write after which a half-written file or folder has lost its writer
 
 
 def cache_dir() -> Path:
@@ -42,16 +49,69 @@ def map_bytes(path: Path) -> np.ndarray:
 
 @contextmanager
 def write_cache(path: Path) -> Iterator[BinaryIO]:
-    """As `files.write_whole`, in a folder that is made if need be.
+    """As `files.write_whole`, in a folder that is made if need be, and cleared of what dead writers left.
 
     Raises DataError where it cannot be written.
     """
+    with _writable(path.parent), write_whole(path) as file:
+        yield file
+
+
+@contextmanager
+def write_cache_folder(path: Path) -> Iterator[Path]:
+    """A folder to write to that becomes `path` when the block ends well, and leaves nothing when it does not.
+
+    Where another process has made `path` meanwhile, that one stays.  Raises DataError as `write_cache`.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with _writable(path.parent):
+        try:
+            aside.mkdir()
+            yield aside
+            try:
+                aside.rename(path)
+            except OSError:
+                if not path.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def forget_old(folder: Path, source: str) -> None:
+    """Removes all but the newest KEPT of the entries that begin with `source`, and what was long unused.
+
+    Whoever uses an entry sets its time (`os.utime`).
+    """
+    kept, entries = 0, [path for path in folder.iterdir() if not path.name.startswith(".")]
+    for path in sorted(entries, key=_last_write, reverse=True):
+        kept += (of_source := path.name.startswith(source))
+        if (of_source and kept > KEPT) or time.time() - _last_write(path) > UNUSED:
+            _remove(path)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(path) as file:
-            yield file
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob(".*"):
+            if time.time() - max(map(_last_write, [path, *path.glob("*")])) > DEAD:
+                _remove(path)
+        yield
     except OSError as error:
         raise DataError(
-            f"Cannot write to the data cache {path.parent} ({error.strerror or error}); make room, "
+            f"Cannot write to the data cache {folder} ({error.strerror or error}); make room, "
             "or set PRODGEN_CACHE to a folder that you may write to."
         ) from error
+
+
+def _last_write(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process has just removed it
+        return time.time()
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):  # not a folder, or gone
+        path.unlink()

@@ -11,16 +11,23 @@ import torch
 from torch.nn.functional import interpolate
 
 from prodgen.data.cache import cache_dir
-from prodgen.data.dataset import DataError, ImageDataset
+from prodgen.data.dataset import ImageDataset
+from prodgen.data.info import DataInfo
+from prodgen.errors import DataError
 
-NAME = "faces"
-LICENCE = "none stated: press photographs collected for research, of people who were not asked"
-SOURCE = "https://scikit-image.org/docs/stable/api/skimage.data.html#skimage.data.lfw_subset"
-SIZE = 28
 # Places in scikit-image's array: first the faces, in random order, then patches of the photos' backgrounds.
 SPLITS = {"train": slice(0, 70), "test": slice(70, 100), "not-faces": slice(100, 200)}
 SHA256 = "4621670220ef7f4ca9261a20601e1aaa9d7d4275b6535ce42cd1abed1b185953"  # of its pixels as bytes
 
+INFO = DataInfo(
+    name="faces",
+    title="A hundred faces, and as many patches that are none, from Labeled Faces in the Wild",
+    licence="none stated: press photographs collected for research, of people who were not asked",
+    source="https://scikit-image.org/docs/stable/api/skimage.data.html#skimage.data.lfw_subset",
+    image_size=28,
+    channels=1,
+    images={split: len(range(200)[places]) for split, places in SPLITS.items()},
+)
 LFW_SOURCE = "http://vis-www.cs.umass.edu/lfw/"
 LFW_MIDDLE = slice(75, 175)  # of 250 pixels either way: about the part that the hundred show
 
@@ -32,7 +39,7 @@ def load(split: str) -> ImageDataset:
     Raises DataError where scikit-image ships other pixels than those that the book was written with.
     """
     if split not in SPLITS:
-        raise DataError(f"{NAME} has no split {split!r}; it has: {', '.join(SPLITS)}.")
+        raise DataError(f"{INFO.name} has no split {split!r}; it has: {', '.join(SPLITS)}.")
     from skimage.data import lfw_subset  # here, because not everyone who loads photos needs it
 
     pixels = lfw_subset()
@@ -43,8 +50,8 @@ def load(split: str) -> ImageDataset:
             "scikit-image's lfw_subset is not the one that this package knows; install scikit-image 0.26."
         )
     small = torch.from_numpy(pixels[SPLITS[split]]).float()[:, None]
-    images = interpolate(small, (SIZE, SIZE), mode="bilinear").round().to(torch.uint8)
-    return _dataset(NAME, split, images, SOURCE)
+    images = interpolate(small, (INFO.image_size, INFO.image_size), mode="bilinear").round().to(torch.uint8)
+    return ImageDataset(INFO.name, split, images, INFO.licence, INFO.source)
 
 
 def load_lfw(download: bool = True) -> ImageDataset:
@@ -58,7 +65,7 @@ def load_lfw(download: bool = True) -> ImageDataset:
     folder = cache_dir()
     try:
         people = fetch_lfw_people(
-            data_home=folder, slice_=(LFW_MIDDLE, LFW_MIDDLE), resize=SIZE / 100, color=False,
+            data_home=folder, slice_=(LFW_MIDDLE, LFW_MIDDLE), resize=INFO.image_size / 100, color=False,
             download_if_missing=download, n_retries=1,
         )  # fmt: skip
     except OSError as error:  # no network, no file, or no room
@@ -68,8 +75,4 @@ def load_lfw(download: bool = True) -> ImageDataset:
             f"{folder / 'lfw_home'}."
         ) from None
     images = torch.from_numpy(np.round(255 * people.images).astype(np.uint8))[:, None]
-    return _dataset("lfw", "all", images, LFW_SOURCE)
-
-
-def _dataset(name: str, split: str, images: torch.Tensor, source: str) -> ImageDataset:
-    return ImageDataset(name, split, images, None, (), LICENCE, source)
+    return ImageDataset("lfw", "all", images, INFO.licence, LFW_SOURCE)

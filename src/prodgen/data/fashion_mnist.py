@@ -8,24 +8,31 @@ gzip headers, not in their contents) and for the cached file that is memory-mapp
 import gzip
 import hashlib
 import os
-import subprocess
 import sys
-import tempfile
 import urllib.request
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from prodgen.data.cache import cache_dir, map_bytes, write_cache
-from prodgen.data.dataset import DataError, ImageDataset
+from prodgen.data.condition import LABEL, Condition
+from prodgen.data.dataset import ImageDataset
+from prodgen.data.info import DataInfo
+from prodgen.errors import DataError
 
 NAME = "fashion-mnist"
-LICENCE = "MIT"
-SOURCE = "https://github.com/zalandoresearch/fashion-mnist"
-CLASS_NAMES = (
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+INFO = DataInfo(
+    name=NAME,
+    title="Fashion-MNIST: Zalando's product photos",
+    licence="MIT",
+    source="https://github.com/zalandoresearch/fashion-mnist",
+    image_size=28,
+    channels=1,
+    images={"train": 60_000, "test": 10_000},
+    class_names=(
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
 )
 PREFIX = {"train": "train", "test": "t10k"}  # of the published files of a split
 SHA256 = {  # of the decompressed files
@@ -35,6 +42,7 @@ SHA256 = {  # of the decompressed files
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 PACKAGE = "dataset-fashion-mnist"
+PACKAGE_FILES = Path(f"/var/lib/dpkg/info/{PACKAGE}.list")  # what Debian has installed of it, one path a line
 NETWORK_TIMEOUT = 10  # seconds without an answer after which a server counts as out of reach
 
 
@@ -54,10 +62,10 @@ def load(split: str) -> ImageDataset:
         name=NAME,
         split=split,
         images=images[16:].view(-1, 1, 28, 28),  # 16 and 8 bytes: the headers
-        labels=labels[8:].to(torch.int64),
-        class_names=CLASS_NAMES,
-        licence=LICENCE,
-        source=SOURCE,
+        licence=INFO.licence,
+        source=INFO.source,
+        factors={LABEL: labels[8:].to(torch.int64)},
+        condition=Condition.of_classes(INFO.class_names),
     )
 
 
@@ -86,7 +94,7 @@ def _fill_cache(folder: Path) -> None:
     raise DataError(
         "Fashion-MNIST cannot be found. Do one of these: connect this machine to a network; or set "
         f"PRODGEN_DATA to a folder with the files {', '.join(f'{name}.gz' for name in SHA256)}; or, on "
-        f"Debian or Ubuntu, install the package {PACKAGE}. What was tried:\n" + "\n".join(failures)
+        f"Debian or Ubuntu, apt-get install {PACKAGE}. What was tried:\n" + "\n".join(failures)
     )
 
 
@@ -111,15 +119,17 @@ def _from_prodgen_data() -> dict[str, bytes]:
 
 
 def _from_installed_package() -> dict[str, bytes]:
-    listing = _run("dpkg", "-L", PACKAGE).splitlines()
-    return _read_archives(Path(line) for line in listing if line.endswith("-ubyte.gz"))
+    if not PACKAGE_FILES.exists():
+        raise DataError("not installed")
+    paths = [Path(line) for line in PACKAGE_FILES.read_text().splitlines() if line.endswith("-ubyte.gz")]
+    return {path.stem: path.read_bytes() for path in paths}
 
 
 def _from_torchvision_mirrors() -> dict[str, bytes]:
     # torchvision's own downloader has no timeout and draws progress bars, so only its list is used.
     from torchvision.datasets import FashionMNIST  # here, because it takes seconds to import
 
-    _say("downloading 30 MB")
+    print(f"{NAME}: downloading 30 MB", file=sys.stderr, flush=True)
     failure = None
     for mirror in FashionMNIST.mirrors:
         try:
@@ -134,48 +144,8 @@ def _download(address: str) -> bytes:
         return answer.read()
 
 
-def _from_debian() -> dict[str, bytes]:
-    """Debian's package, fetched and unpacked without root; with package lists of its own where need be."""
-    apt = ["apt-get", "-q", "-oAPT::Sandbox::User=root", f"-oAcquire::http::Timeout={NETWORK_TIMEOUT}"]
-    with tempfile.TemporaryDirectory(prefix="prodgen-") as folder:
-        _say("downloading 30 MB with apt-get")
-        try:
-            _run(*apt, "download", PACKAGE, cwd=folder)
-        except DataError:  # the machine has no package lists, or old ones
-            for needed in ("lists/partial", "cache/archives/partial"):
-                Path(folder, needed).mkdir(parents=True)
-            apt += [f"-oDir::State::Lists={folder}/lists", f"-oDir::Cache={folder}/cache"]
-            try:
-                _run(*apt, "update", cwd=folder)
-            except DataError:
-                pass  # one dead repository of several, or a hook that wants root: the download will tell
-            _run(*apt, "download", PACKAGE, cwd=folder)
-        (package,) = Path(folder).glob("*.deb")
-        _run("dpkg-deb", "-x", str(package), f"{folder}/unpacked")
-        return _read_archives(Path(folder, "unpacked").rglob("*-ubyte.gz"))
-
-
-def _read_archives(paths: Iterable[Path]) -> dict[str, bytes]:
-    return {path.stem: path.read_bytes() for path in paths}
-
-
-def _run(*command: str, cwd: str | None = None) -> str:
-    """Standard output of a program; DataError with the first line of its complaint where it fails."""
-    settings = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "errors": "replace"}
-    environment = {**os.environ, "LC_ALL": "C"}
-    done = subprocess.run(command, cwd=cwd, env=environment, timeout=300, **settings)
-    if done.returncode:
-        raise DataError((done.stderr.splitlines() or [f"exit status {done.returncode}"])[0])
-    return done.stdout
-
-
-def _say(what: str) -> None:
-    print(f"{NAME}: {what}", file=sys.stderr, flush=True)
-
-
 SOURCES = (
     ("$PRODGEN_DATA", _from_prodgen_data),
     (f"installed package {PACKAGE}", _from_installed_package),
     ("torchvision's mirrors", _from_torchvision_mirrors),
-    (f"apt-get download {PACKAGE}", _from_debian),
 )
