@@ -13,8 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from prodgen import cli, data, evaluation, models, recorded, training
+from prodgen import data, evaluation, models, recorded, training
 from prodgen.cli import main
+from prodgen.device import seeded
 
 PROGRAM = Path(sys.executable).with_name("prodgen")
 
@@ -95,7 +96,8 @@ def test_data_are_listed_with_licence_and_fetched(capsys):
 
 
 def test_a_trained_gan_is_conditional_and_draws_the_same_bytes_for_the_same_seed(gan, tmp_path):
-    assert models.load(gan / "model.safetensors").config["num_classes"] == 10
+    names = data.describe("fashion-mnist").class_names
+    assert models.load(gan / "model.safetensors").condition == data.Condition.of_classes(names)
     a, b, other = tmp_path / "a.npy", tmp_path / "b.npy", tmp_path / "c.npy"
     for out in (a, b):
         done = run("sample", gan, "--n", 12, "--seed", 5, "--out", out)
@@ -109,17 +111,70 @@ def test_a_trained_gan_is_conditional_and_draws_the_same_bytes_for_the_same_seed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy", "c.npy"]
 
 
-@pytest.mark.parametrize("label", ["Bag", "bag", "8"])
-def test_a_label_is_a_name_or_a_number(gan, tmp_path, label):
-    assert main(["sample", str(gan), "--n", "3", "--label", label, "--out", str(tmp_path / "x.npy")]) == 0
-    expected = models.sample(models.load(gan / "model.safetensors"), 3, 8)
+@pytest.mark.parametrize(
+    "asked",
+    [("--label", "Bag"), ("--label=bag",), ("--label", "8"), ("--with", "label=Bag"), ("--with=label=8",)],
+)
+def test_a_label_is_a_factor_and_its_value_a_name_or_a_number(gan, tmp_path, asked):
+    assert main(["sample", str(gan), "--n", "3", *asked, "--out", str(tmp_path / "x.npy")]) == 0
+    model = models.load(gan / "model.safetensors")
+    expected = models.sample(model, 3, model.condition.encode(label=8))
     assert (np.load(tmp_path / "x.npy") == data.to_uint8(expected).numpy()).all()
 
 
-def test_a_class_named_like_a_number_is_meant_by_its_name():
-    model = models.Generator(width=2, num_classes=3)
-    assert cli._class_number("1", model, ["2", "1", "0"]) == 1
-    assert cli._class_number("2", model, ["small", "1", "large"]) == 2
+@pytest.fixture
+def lamp(tmp_path) -> Path:
+    """A model with factors of three kinds."""
+    factors = (
+        data.Factor("kind", ("desk", "2", "caf\u00e9")),
+        data.Factor("azimuth", period=360.0),
+        data.Factor("colour", size=3, bounds=(0.0, 255.0)),
+    )
+    with seeded(0):
+        model = models.Generator(28, 3, latent_dim=4, width=4, condition=data.Condition(factors))
+        torch.nn.init.normal_(model.embedding.weight, std=10.0)  # as loud as after a long training
+    models.save_as(tmp_path / "lamp.safetensors", model)
+    return tmp_path / "lamp.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["kind=desk"], {"kind": 0}),
+        (["kind=2"], {"kind": 1}),  # a name before a number
+        (["kind=cafe\u0301"], {"kind": 2}),  # decomposed, as some systems type it
+        (["azimuth=-30"], {"azimuth": 330.0}),
+        (["colour=255,0,0", "kind=0"], {"kind": 0, "colour": [255.0, 0.0, 0.0]}),
+        ([], None),  # the named values in turn
+    ],
+)
+def test_any_factor_can_be_asked_for_and_the_others_stay_open(lamp, tmp_path, typed, meant):
+    asked = [f"--with={one}" for one in typed]
+    assert main(["sample", str(lamp), "--n", "6", *asked, "--out", str(tmp_path / "x.npy")]) == 0
+    model = models.load(lamp)
+    condition = model.condition.in_turn(6) if meant is None else model.condition.encode(**meant)
+    expected = data.to_uint8(models.sample(model, 6, condition)).numpy().astype(int)
+    assert np.abs(np.load(tmp_path / "x.npy") - expected).max() <= 1
+    other = data.to_uint8(models.sample(model, 6, model.condition.encode(6))).numpy()
+    assert np.abs(other - expected).max() > 10, "what is asked for shows"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("--with size=3", "no factor 'size' to ask for; there is: kind, azimuth, colour"),
+        ("--with kind=floor", "no kind 'floor'; there are: 0 desk, 1 2"),
+        ("--label desk", "no factor 'label'"),
+        ("--with azimuth=left", "azimuth takes 1 number(s), such as 180, not 'left'"),
+        ("--with colour=1,2", "colour takes 3 number(s)"),
+        ("--with colour=0,0,256", "colour goes from 0 to 255"),
+        ("--with kind=desk --with kind=2", "kind is asked for twice"),
+        ("--with kind", "'kind' is not NAME=VALUE, such as label=Bag"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said(lamp, tmp_path, capsys, asked, message):
+    assert message in refused(capsys, "sample", lamp, "--n", 2, *asked.split(), "--out", tmp_path / "x.npy")
+    assert not (tmp_path / "x.npy").exists()
 
 
 @pytest.mark.parametrize(
@@ -150,24 +205,16 @@ def test_a_folder_of_photos_trains_a_gan_with_its_subfolders_as_classes(photos, 
     assert np.load(out).shape == (5, 3, 32, 32)
 
 
-def test_unconditional_means_without_classes(tmp_path, capsys):
+@pytest.mark.parametrize("kind", ["gan", "vae"])
+def test_unconditional_means_without_classes(tmp_path, capsys, kind):
     folder = tmp_path / "run"
-    train = [
-        "train",
-        "gan",
-        "--data",
-        "fashion-mnist",
-        "--images",
-        "64",
-        "--unconditional",
-        "--out",
-        str(folder),
-    ]
-    assert main(train) == 0
-    assert models.load(folder / "model.safetensors").config["num_classes"] == 0
-    capsys.readouterr()
-    said = refused(capsys, "sample", folder, "--n", 2, "--label", "Bag", "--out", tmp_path / "x.npy")
-    assert "no classes" in said
+    train = ["train", kind, "--data", "fashion-mnist", "--images", "64", "--out", str(folder)]
+    assert main([*train, "--unconditional"]) == 0
+    assert models.load(folder / "model.safetensors").condition is None
+    assert "conditional on" not in capsys.readouterr().out
+    for asked in (["--label", "Bag"], ["--with", "label=Bag"]):
+        said = refused(capsys, "sample", folder, "--n", 2, *asked, "--out", tmp_path / "x.npy")
+        assert "no factors, such as a class" in said
 
 
 def test_budgets_come_from_presets_images_or_minutes(tmp_path, monkeypatch, capsys):
@@ -175,7 +222,7 @@ def test_budgets_come_from_presets_images_or_minutes(tmp_path, monkeypatch, caps
 
     def train(trainer, dataset, *, images, minutes, **rest):
         asked.append((images, minutes))
-        return training.Run(0, 0.0, [], trainer.vae)
+        return training.Run(0, 0.0, [], trainer.model)
 
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setenv("PRODGEN_PRESET", "smoke")
@@ -192,14 +239,15 @@ def test_budgets_come_from_presets_images_or_minutes(tmp_path, monkeypatch, caps
     assert "$PRODGEN_PRESET is 'medium'" in said and "quick" in said
 
 
-def test_ctrl_c_saves_and_tells_how_to_go_on(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_and_tells_how_to_go_on(tmp_path, monkeypatch, capsys, number):
     budget = ["--data", "fashion-mnist", "--images", "500", "--seed", "3"]
     assert main(["train", "gan", *budget, "--out", str(tmp_path / "whole")]) == 0
     step = training.GANTrainer.step
 
     def interrupted(self, *batch):
         if self.steps == 2:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return step(self, *batch)
 
     with monkeypatch.context() as patch:
@@ -234,8 +282,8 @@ def test_resuming_what_has_not_begun_begins_it(tmp_path, capsys):
     assert "starting anew" in capsys.readouterr().err
     saved = (folder / "model.safetensors").read_bytes()
     assert main(train) == 0, "a finished run has nothing left to do"
-    assert models.load(folder / "model.safetensors").config == models.VAE().config
-    assert len((folder / "model.safetensors").read_bytes()) == len(saved)
+    assert "nothing left to do: give a larger budget" in capsys.readouterr().out
+    assert (folder / "model.safetensors").read_bytes() == saved
 
 
 def test_evaluate_prints_and_writes_the_numbers(vae, tmp_path, capsys):
@@ -247,22 +295,7 @@ def test_evaluate_prints_and_writes_the_numbers(vae, tmp_path, capsys):
     assert result["n_real"] == 10_000 and result["split"] == "test"
     for name in ("fid_fmnist", "fid_fmnist_floor", "kid_fmnist", "coverage", "elbo", "classifier_sha256"):
         assert name in result and name in printed
-    assert f"{result['fid_fmnist']:.4g}" in printed
-
-
-def test_evaluate_on_photos_measures_what_applies(photos, tmp_path, monkeypatch, capsys):
-    def missing(images):
-        raise evaluation.EvaluationError("the weights are out of reach")
-
-    monkeypatch.setattr(evaluation.report, "inception_features", missing)
-    monkeypatch.setattr(evaluation.report, "FEWEST", 2)
-    folder = tmp_path / "run"
-    options = ["--data", str(photos), "--image-size", "28"]
-    assert main(["train", "vae", *options, "--images", "64", "--out", str(folder)]) == 0
-    assert main(["evaluate", str(folder), "--data", str(photos)]) == 0
-    printed = capsys.readouterr().out
-    assert "the weights are out of reach" in printed and "sharpness_real" in printed and "elbo" in printed
-    assert "fid_fmnist" not in printed
+    assert f"{result['fid_fmnist']:.4g}" in printed and "not measured" not in printed
 
 
 # What it refuses
@@ -295,11 +328,24 @@ def test_evaluate_on_photos_measures_what_applies(photos, tmp_path, monkeypatch,
         ("train gan --data fashion-mnist --seed -1 --out run", "--seed"),
         ("train gan --data fashion-mnist --seed 4294967296 --out run", "is no seed"),
         ("train gan --data fashion-mnist --images 9 --out a-file", "a-file"),
-        ("sample nobody --n 1 --out x.npy", "neither the folder of a run nor a shipped model (classifier-"),
+        (
+            "train gan --data fashion-mnist --images 9 --from nowhere --out run",
+            "nowhere holds no run to start from",
+        ),
+        (
+            "sample nobody --n 1 --out x.npy",
+            "neither a run, nor a model's file, nor a shipped model (classifier-",
+        ),
+        ("sample a-file --n 1 --out x.npy", "a-file is damaged or no safetensors file"),
         ("sample . --n 1 --out x.npy", "no model.safetensors"),
         ("sample classifier-fashion-mnist --n 1 --out x.npy", "draws no images"),
         ("sample gan-fashion-mnist --n 0 --out x.npy", "'0' is no number of images"),
-        ("sample gan-fashion-mnist --n 100001 --out x.npy", "more than 100,000"),
+        ("sample gan-fashion-mnist --n 1,00 --out x.npy", "'1,00' is no number of images"),
+        (
+            "sample gan-fashion-mnist --n 1,001 --out x.png",
+            "A picture of 1,001 images is too tall to look at",
+        ),
+        ("sample gan-fashion-mnist --n 999,999,999,999 --out x.npy", "would take 784,000.0 GB"),
         ("sample gan-fashion-mnist --n 1 --out x.jpg", ".npy (an array) or .png"),
         ("sample gan-fashion-mnist --n 1 --out nowhere/x.npy", "no folder"),
         ("sample gan-fashion-mnist --n 1 --out .", "is a folder"),
@@ -307,9 +353,10 @@ def test_evaluate_on_photos_measures_what_applies(photos, tmp_path, monkeypatch,
             "sample gan-fashion-mnist --n 1 --label Hat --out x.npy",
             "'Hat'; there are: 0 T-shirt/top, 1 Trouser",
         ),
-        ("sample gan-fashion-mnist --n 1 --label 10 --out x.npy", "no class '10'"),
+        ("sample gan-fashion-mnist --n 1 --label 10 --out x.npy", "no label '10'"),
         ("evaluate gan-fashion-mnist --data nowhere", "'nowhere' is neither"),
-        ("evaluate nobody --data fashion-mnist", "neither the folder of a run"),
+        ("evaluate nobody --data fashion-mnist", "neither a run"),
+        ("evaluate gan-fashion-mnist --data fashion-mnist --split all", "no split 'all'"),
         ("evaluate gan-fashion-mnist --data fashion-mnist --n 3", "at least 10 samples"),
         ("evaluate gan-fashion-mnist --data fashion-mnist --json nowhere/x.json", "no folder"),
     ],
@@ -331,19 +378,26 @@ def test_a_run_is_not_overwritten_and_not_resumed_with_other_settings(gan, capsy
     train = ["train", "gan", "--data", "fashion-mnist", "--seed", "1", "--out", gan]
     before = {path: path.read_bytes() for path in gan.iterdir()}
     assert "add --resume" in refused(capsys, *train, "--images", "256")
-    assert "budget 256 images" in refused(capsys, *train, "--images", "512", "--resume")
+    assert "seed was 1, is 2" in refused(capsys, *train, "--images", "512", "--resume", "--seed", "2")
     assert {path: path.read_bytes() for path in gan.iterdir()} == before
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:1000], lambda b: b"", lambda b: b"not a model\n" * 99])
-def test_a_damaged_run_is_refused(gan, tmp_path, capsys, damage):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda b: b[:1000], "checkpoint.pt is damaged"),
+        (lambda b: b"", "checkpoint.pt is damaged"),
+        (lambda b: b"not a model\n" * 99, "is no checkpoint of this package"),
+    ],
+)
+def test_a_damaged_run_is_refused(gan, tmp_path, capsys, damage, message):
     for name in ("model.safetensors", "checkpoint.pt"):
         (tmp_path / name).write_bytes(damage((gan / name).read_bytes()))
     said = refused(capsys, "sample", tmp_path, "--n", 1, "--out", tmp_path / "x.npy")
     assert "model.safetensors is damaged" in said
     train = ["train", "gan", "--data", "fashion-mnist", "--images", "256", "--seed", "1"]
     said = refused(capsys, *train, "--out", tmp_path, "--resume")
-    assert "checkpoint.pt is damaged" in said
+    assert message in said
     assert not (tmp_path / "x.npy").exists()
 
 
@@ -373,6 +427,6 @@ def test_a_fault_of_ours_keeps_its_traceback(gan, tmp_path, monkeypatch):
     def faulty(*args, **kwargs):
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(models, "sample", faulty)
+    monkeypatch.setattr(models, "sample_batches", faulty)
     with pytest.raises(RuntimeError, match="a fault"):
         main(["sample", str(gan), "--n", "1", "--out", str(tmp_path / "x.npy")])

@@ -1,6 +1,7 @@
 """Shapes, ranges, and keeping a model in a file."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -192,6 +193,13 @@ def test_a_damaged_missing_or_foreign_file_is_refused_in_words(tmp_path):
         models.load(tmp_path / "misfit.safetensors")
     with pytest.raises(FileNotFoundError, match="no model file"):
         models.load(tmp_path / "missing.safetensors")
+
+
+def test_a_model_comes_back_from_a_folder_whose_name_is_no_text(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    models.save_as(folder / "m.safetensors", Generator(width=8))
+    assert models.load(folder / "m.safetensors").config["width"] == 8
 
 
 def test_a_network_of_one_s_own_is_not_kept_in_a_file_and_that_is_said(tmp_path):

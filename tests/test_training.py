@@ -5,6 +5,7 @@ import errno
 import itertools
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -345,14 +346,16 @@ def test_a_damaged_checkpoint_is_refused_in_words(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_checkpoint_that_carries_code_is_refused(tmp_path):
-    import pickle
-
     class Evil:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "pwned"),))
 
-    (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps(Evil()))
+    torch.save({"identity": Evil()}, tmp_path / "checkpoint.pt")
     with pytest.raises(TrainingError, match="could run any program") as refusal:
+        train(small("gan", shapes()), shapes(), images=32, out=tmp_path, resume=True, progress=False)
+    assert not (tmp_path / "pwned").exists()
+    (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(TrainingError, match="damaged"):
         train(small("gan", shapes()), shapes(), images=32, out=tmp_path, resume=True, progress=False)
     assert not (tmp_path / "pwned").exists()
     assert "weights_only" not in str(refusal.value)  # PyTorch's own message tells how to run it after all

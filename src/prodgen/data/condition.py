@@ -145,7 +145,7 @@ class Condition:
         known = ", ".join(factor.name for factor in self.factors)
         raise DataError(f"There is no factor {name!r} to ask for; there is: {known}.")
 
-    def encode(self, n: int | None = None, **asked: Any) -> Tensor:
+    def encode(self, n: int | None = None, /, **asked: Any) -> Tensor:
         """Values by factor, as `Factor.encode` takes them -> float32 (n, width).
 
         A single value is repeated; a factor left out, or None, stays open. n need be given only where nothing

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as load_bytes
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -57,11 +58,8 @@ def load(path: str | Path) -> nn.Module:
 
     Raises FileNotFoundError if there is no such file and ModelError if it is damaged or not one of ours.
     """
-    path = Path(path)
-    header = _header(path)
+    header, state = _read(Path(path))
     config = json.loads(header["config"])
-    with safe_open(path, "pt") as f:
-        state = {name: f.get_tensor(name) for name in f.keys()}
     if classes := config.pop("num_classes", 0) if header["kind"] != "classifier" else 0:
         _from_class_numbers(config, state, json.loads(header["about"]).get("class_names"), classes)
     if config.get("condition"):
@@ -86,19 +84,22 @@ def _from_class_numbers(
 
 def load_metadata(path: str | Path) -> dict[str, Any]:
     """What was handed to `save_as` as metadata. Raises as `load` does."""
-    return json.loads(_header(Path(path))["about"])
+    return json.loads(_read(Path(path))[0]["about"])
 
 
-def _header(path: Path) -> dict[str, str]:
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors, from the file's bytes: the library opens no path that is not UTF-8."""
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}")
+    content = path.read_bytes()
     try:
-        with safe_open(path, "pt") as f:
-            header = f.metadata() or {}
+        state = load_bytes(content)
     except SafetensorError as error:
         raise ModelError(
             f"{path} is damaged or no safetensors file ({error}); fetch or train it anew."
         ) from None
+    length = int.from_bytes(content[:8], "little")  # the format: this, then so many bytes of JSON
+    header = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     if header.get("kind") not in KINDS:
         raise ModelError(f"{path} holds no model of this package.")
-    return header
+    return header, state

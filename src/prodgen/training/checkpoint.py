@@ -6,6 +6,7 @@ import fcntl
 import io
 import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,14 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise TrainingError(
-            f"{path} holds more than tensors and numbers, so it is no checkpoint of this package and is not "
-            "loaded: such a file could run any program. Remove it and train anew."
-        ) from None
-    except (RuntimeError, EOFError, OSError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(
+            path
+        ):  # sound, but for what it holds
+            raise TrainingError(
+                f"{path} holds more than tensors and numbers, so it is no checkpoint of this package and is not "
+                "loaded: such a file could run any program. Remove it and train anew."
+            ) from None
         first_line = str(error).partition("\n")[0]
         raise TrainingError(
             f"checkpoint {path} is damaged ({first_line}); remove it and train anew."
