@@ -38,12 +38,11 @@ def read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(
-            path
-        ):  # sound, but for what it holds
+        # A sound archive, whose contents are refused: no damage.
+        if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):
             raise TrainingError(
-                f"{path} holds more than tensors and numbers, so it is no checkpoint of this package and is not "
-                "loaded: such a file could run any program. Remove it and train anew."
+                f"{path} holds more than tensors and numbers, so it is no checkpoint of this package and is "
+                "not loaded: such a file could run any program. Remove it and train anew."
             ) from None
         first_line = str(error).partition("\n")[0]
         raise TrainingError(
