@@ -19,14 +19,14 @@ from prodgen.losses import wgan_gp_penalty
 class Sampler(nn.Module):
     """Lets `prodgen.evaluation.evaluate` draw from any network that maps z to images."""
 
-    num_classes = 0
+    condition = None
 
     def __init__(self, network: nn.Module, latent_dim: int):
         super().__init__()
         self.network, self.latent_dim = network, latent_dim
         self.config = {"image_size": 28, "channels": 1}
 
-    def forward(self, z: Tensor, labels: None = None) -> Tensor:
+    def forward(self, z: Tensor, condition: None = None) -> Tensor:
         """z (N, latent_dim) -> images (N, 1, 28, 28) in [-1, 1]."""
         return self.network(z)
 

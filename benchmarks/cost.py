@@ -12,8 +12,8 @@ from pathlib import Path
 
 from results import write
 
-from prodgen import recorded
 from prodgen.data import load
+from prodgen.device import device_name
 
 REPEATS = 7
 MODULES = "data", "evaluation", "losses", "models", "plots", "presets", "recorded", "training"
@@ -50,7 +50,7 @@ def main() -> None:
     whole = import_seconds(f"import torch; from prodgen import {', '.join(MODULES)}")
     all_extra = statistics.median(whole) - statistics.median(torch)
     result = {
-        "device": recorded.device_name(),
+        "device": device_name(),
         "import_torch": torch,
         "import_both": both,
         "import_extra": extra,

@@ -15,7 +15,8 @@ from baselines import train as train_baseline
 from rates import OURS, five_minutes_of
 from results import write
 
-from prodgen import data, evaluation, presets, recorded, training
+from prodgen import data, evaluation, presets, training
+from prodgen.device import device_name
 
 
 def changed(changes: list[str]) -> presets.GANRecipe:
@@ -44,7 +45,7 @@ def main() -> None:
     metrics = evaluation.evaluate(generator, data.load("fashion-mnist", "test"))
     name = " ".join([method, *options.change])
     row = {"method": name, "run_seed": seed, "images_seen": seen, "seconds": round(seconds, 1)}
-    about = {"threads": torch.get_num_threads(), "device": recorded.device_name()}
+    about = {"threads": torch.get_num_threads(), "device": device_name()}
     write(re.sub(r"[^\w.]+", "-", f"gan-{name}-{seed}"), row | metrics | about)
     print(json.dumps(row | {key: metrics[key] for key in ("fid_fmnist_excess", "precision", "recall")}))
 

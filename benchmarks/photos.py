@@ -24,6 +24,7 @@ from results import FOLDER, read, read_all, write
 from sklearn.decomposition import PCA
 
 from prodgen import data, evaluation, models, plots, recorded, training
+from prodgen.device import device_name
 from prodgen.files import write_whole
 
 SIZE = 64
@@ -69,7 +70,7 @@ def yardsticks(folder: str) -> None:
         "kid_held_out": kernel(features, held_out),
         "kid_gaussian": kernel(features, drawn),
         "recall_gaussian": evaluation.precision_recall_density_coverage(features, drawn)["recall"],
-        "device": recorded.device_name(),
+        "device": device_name(),
     }
     write("photos-yardsticks", result)
     print(json.dumps(result, indent=1))
@@ -81,7 +82,7 @@ def rate(folder: str) -> None:
     trainer = training.new_trainer("gan", photos)
     training.train(trainer, photos, minutes=WARM_UP / 60, progress=False)
     run = training.train(trainer, photos, minutes=SECONDS / 60, progress=False)
-    result = {"rate": run.images_seen / run.seconds, "device": recorded.device_name()}
+    result = {"rate": run.images_seen / run.seconds, "device": device_name()}
     write("photos-rate", result)
     print(json.dumps(result))
 
@@ -95,7 +96,7 @@ def train(folder: str, minutes: float, seed: int) -> None:
     path = []
 
     def look(run: training.Run) -> None:
-        drawn = models.sample(run.model, len(photos), photos.labels, seed=seed)
+        drawn = models.sample(run.model, len(photos), photos.conditions(), seed=seed)
         of_drawn = evaluation.extract(drawn, classifier)
         row = {"minutes": minutes * run.images_seen / images, "images_seen": run.images_seen}
         row |= {"kid": kernel(features, of_drawn)}
@@ -111,7 +112,7 @@ def train(folder: str, minutes: float, seed: int) -> None:
     models.save_as(CLASSIFIER.with_name(f"{name}.safetensors"), run.model, class_names=photos.class_names)
     result = {"minutes": minutes, "run_seed": seed, "images_seen": run.images_seen, "path": path}
     result |= {"seconds": round(run.seconds, 1), "threads": torch.get_num_threads()}
-    write(name, result | {"device": recorded.device_name()})
+    write(name, result | {"device": device_name()})
 
 
 def draw(folder: str) -> None:
@@ -125,7 +126,7 @@ def draw(folder: str) -> None:
     def nearest(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return evaluation.nearest_neighbours(images, photos, classifier=classifier)
 
-    of_drawn, _ = nearest(models.sample(generator, len(photos), photos.labels, seed=1))
+    of_drawn, _ = nearest(models.sample(generator, len(photos), photos.conditions(), seed=1))
     of_photos, _ = nearest(test.batch(slice(None)))
     limit = of_photos.quantile(RARE).item()
     result = {"run": name, "drawn": len(of_drawn), "suspects": int((of_drawn < limit).sum())}
@@ -136,7 +137,7 @@ def draw(folder: str) -> None:
     firsts = [int((photos.labels == label).nonzero()[0]) for label in range(photos.num_classes)]
     rows, names = [photos.batch(firsts)], ["a photo"]
     for seed in range(PAIRS):
-        drawn = models.sample(generator, photos.num_classes, torch.arange(photos.num_classes), seed=seed)
+        drawn = models.sample(generator, photos.num_classes, seed=seed)
         rows += [drawn, photos.batch(nearest(drawn)[1].squeeze(1))]
         names += ["drawn", "nearest photo"]
     figure = plots.image_grid(torch.cat(rows), photos.num_classes, photos.class_names, names)

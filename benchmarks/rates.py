@@ -10,7 +10,8 @@ from baselines import BASELINES
 from baselines import train as train_baseline
 from results import read, write
 
-from prodgen import data, recorded, training
+from prodgen import data, training
+from prodgen.device import device_name
 
 MINUTES = 5
 OURS = {"prodgen": True, "prodgen-unconditional": False}  # GANs: class-conditional?
@@ -27,7 +28,7 @@ def rate_of(method: str) -> float:
         train_baseline(steps, seconds=WARM_UP)
         seen, seconds = train_baseline(steps, seconds=SECONDS)
         return seen / seconds
-    kind, conditional = ("gan", OURS[method]) if method in OURS else (method, True)
+    kind, conditional = ("gan", OURS[method]) if method in OURS else (method, False)
     trainer = training.new_trainer(kind, dataset, conditional=conditional)
     training.train(trainer, dataset, minutes=WARM_UP / 60, progress=False)
     run = training.train(trainer, dataset, minutes=SECONDS / 60, progress=False)
@@ -46,7 +47,7 @@ def main() -> None:
         for method, rates in measured.items():
             rates.append(rate_of(method))
     rates = {method: max(values) for method, values in measured.items()}
-    write("rates", {"device": recorded.device_name(), "measured": measured, "rates": rates})
+    write("rates", {"device": device_name(), "measured": measured, "rates": rates})
     for method, rate in rates.items():
         print(f"{method:22}{rate:8,.0f} images/s")
 

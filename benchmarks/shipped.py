@@ -21,17 +21,16 @@ def main() -> None:
 
     classes = {}
     for label, of_class in enumerate(test.class_names):
-        pictures = models.sample(generator, EACH, label, seed=label)
+        pictures = models.sample(generator, EACH, generator.condition.encode(label=label), seed=label)
         seen = {"pictures": pictures, "photos": test.of_class(label)}
         classes[of_class] = {
             what: (evaluation.predict(images, classifier) == label).float().mean().item()
             for what, images in seen.items()
         }
 
-    library = train.batch(slice(None))
     drawn = models.sample(generator, len(test), seed=99)
-    of_drawn, _ = evaluation.nearest_neighbours(drawn, library)
-    of_photos, _ = evaluation.nearest_neighbours(test.batch(slice(None)), library)
+    of_drawn, _ = evaluation.nearest_neighbours(drawn, train)
+    of_photos, _ = evaluation.nearest_neighbours(test.batch(slice(None)), train)
     limit = of_photos.quantile(RARE).item()
     result = {
         "sha256": card["sha256"],

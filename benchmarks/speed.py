@@ -28,49 +28,52 @@ from results import write
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.data import DataLoader, Dataset
 
-from prodgen import data, evaluation, presets, recorded, training
+from prodgen import data, evaluation, presets, training
+from prodgen.device import device_name, fast_bfloat16
 from prodgen.losses import ADVERSARIAL, r1_penalty
 
 
 class Photos(Dataset):
     """Fashion-MNIST as torchvision's class does with ToTensor and Normalize: an image at a time."""
 
-    def __init__(self, images: torch.Tensor, labels: torch.Tensor):
-        self.images, self.labels = images, labels
+    def __init__(self, images: torch.Tensor, conditions: torch.Tensor):
+        self.images, self.conditions = images, conditions
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        """A photo (1, 28, 28) in [-1, 1] and its class."""
-        return self.images[index].float().div(255).sub(0.5).div(0.5), int(self.labels[index])
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A photo (1, 28, 28) in [-1, 1] and its condition (width,)."""
+        return self.images[index].float().div(255).sub(0.5).div(0.5), self.conditions[index]
 
 
 def plain() -> Iterator[int]:
     """A plain training loop; yields the images of each step."""
     dataset, recipe = data.load("fashion-mnist"), presets.GANRecipe()
     trainer = training.new_trainer("gan", dataset)
-    generator, discriminator = trainer.generator.train(), trainer.discriminator.train()
+    generator, discriminator = (
+        network.to(memory_format=torch.contiguous_format).train() for network in trainer.networks.values()
+    )
     average = training.EMA(generator, recipe.ema_half_life)
     g_optimiser, d_optimiser = (
         torch.optim.Adam(network.parameters(), recipe.learning_rate, recipe.betas)
         for network in (generator, discriminator)
     )
     loss, seen, steps = ADVERSARIAL[recipe.loss], 0, 0
-    photos = Photos(dataset.images, dataset.labels)
+    photos = Photos(dataset.images, dataset.conditions())
     while True:
-        for real, labels in DataLoader(photos, recipe.batch_size, shuffle=True, drop_last=True):
+        for real, condition in DataLoader(photos, recipe.batch_size, shuffle=True, drop_last=True):
             penalised = steps % recipe.r1_every == 0
-            fake = generator(torch.randn(len(real), recipe.latent_dim), labels).detach()
-            real_logits = discriminator(real.requires_grad_(penalised), labels)
-            d_loss = loss.discriminator(real_logits, discriminator(fake, labels))
+            fake = generator(torch.randn(len(real), recipe.latent_dim), condition).detach()
+            real_logits = discriminator(real.requires_grad_(penalised), condition)
+            d_loss = loss.discriminator(real_logits, discriminator(fake, condition))
             if penalised:
                 d_loss = d_loss + recipe.r1_gamma / 2 * recipe.r1_every * r1_penalty(real_logits, real)
             d_optimiser.zero_grad()
             d_loss.mean().backward()
             d_optimiser.step()
-            fake = generator(torch.randn(len(real), recipe.latent_dim), labels)
-            g_loss = loss.generator(discriminator(real.detach(), labels), discriminator(fake, labels))
+            fake = generator(torch.randn(len(real), recipe.latent_dim), condition)
+            g_loss = loss.generator(discriminator(real.detach(), condition), discriminator(fake, condition))
             g_optimiser.zero_grad()
             g_loss.mean().backward()
             g_optimiser.step()
@@ -102,9 +105,9 @@ def compare() -> None:
             rates[name].append(measure())
     ratios = [a / b for a, b in zip(rates["package"], rates["plain"], strict=True)]
     result = {
-        "device": recorded.device_name(),
+        "device": device_name(),
         "threads": torch.get_num_threads(),
-        "bfloat16": training.fast_bfloat16("cpu"),
+        "bfloat16": fast_bfloat16("cpu"),
         "rates": rates,
         "ratio": statistics.mean(ratios),
         "ratio_range": [min(ratios), max(ratios)],
@@ -119,7 +122,7 @@ def quality() -> None:
     rows = []
     for seed in range(3):
         for precision in ("bfloat16", "float32"):
-            with patch("prodgen.training.loop.fast_bfloat16", return_value=precision == "bfloat16"):
+            with patch("prodgen.device.fast_bfloat16", return_value=precision == "bfloat16"):
                 trainer = training.new_trainer("gan", train, seed=seed)
                 images = presets.budget("gan", "quick")
                 run = training.train(trainer, train, images=images, seed=seed, progress=False)
@@ -127,7 +130,7 @@ def quality() -> None:
             row = {"precision_of_numbers": precision, "run_seed": seed, "images_seen": images}
             rows.append(row | {key: found[key] for key in ("fid_fmnist_excess", "precision", "recall")})
             print(json.dumps(rows[-1]), flush=True)
-    write("speed-quality", {"device": recorded.device_name(), "values": rows})
+    write("speed-quality", {"device": device_name(), "values": rows})
 
 
 def shares() -> None:
@@ -161,7 +164,7 @@ def shares() -> None:
         key=lambda event: -event.self_cpu_time_total,
     )
     result["operators"] = {event.key: event.self_cpu_time_total / total for event in operators[:8]}
-    write("speed-profile", result | {"device": recorded.device_name()})
+    write("speed-profile", result | {"device": device_name()})
     print(json.dumps(result, indent=1))
 
 
@@ -182,7 +185,7 @@ def processes() -> None:
             state = torch.load(run / "checkpoint.pt", weights_only=True)
         rates[f"{of} × {threads}"] = state["images_seen"] / state["seconds"]
         print(f"{of} process(es) of {threads} thread(s): {rates[f'{of} × {threads}']:,.0f} images/s")
-    write("speed-processes", {"device": recorded.device_name(), "rates": rates})
+    write("speed-processes", {"device": device_name(), "rates": rates})
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
 from prodgen import data, evaluation, recorded, training
+from prodgen.device import device_name
 from prodgen.models import VAE
 
 COMPONENTS = 100  # of the mixture over the codes
@@ -28,14 +29,14 @@ COMPONENTS = 100  # of the mixture over the codes
 def train(seed: int) -> None:
     """Train for five minutes' worth of images, and keep the bounds on 1,000 test images."""
     dataset = data.load("fashion-mnist")
-    trainer = training.new_trainer("vae", dataset, seed=seed)
+    trainer = training.new_trainer("vae", dataset, seed=seed, conditional=False)
     run = training.train(trainer, dataset, images=five_minutes_of("vae"), seed=seed, progress=False)
     test = data.load("fashion-mnist", "test").subset(slice(0, 1_000))
     bound = evaluation.importance_weighted(run.model, test, k=100)
     row = {"run_seed": seed, "images_seen": run.images_seen, "seconds": round(run.seconds, 1)}
     row |= {"elbo": evaluation.elbo(run.model, test)._asdict()}
     row |= {"bound_100": bound._asdict(), "threads": torch.get_num_threads()}
-    row |= {"device": recorded.device_name()}
+    row |= {"device": device_name()}
     write(f"vae-five-minutes-{seed}", row)
     print(json.dumps(row))
 
@@ -55,7 +56,7 @@ def bounds() -> None:
 class Mixture(nn.Module):
     """The decoder of a VAE, with z from a mixture of Gaussians in the place of the prior."""
 
-    num_classes = 0
+    condition = None
 
     def __init__(self, vae: VAE, codes: Tensor, seed: int):
         super().__init__()
@@ -66,11 +67,11 @@ class Mixture(nn.Module):
         self.factors = torch.linalg.cholesky(torch.from_numpy(fitted.covariances_)).float()
         self.rng = torch.Generator().manual_seed(seed)
 
-    def forward(self, z: Tensor, labels: None = None) -> Tensor:
+    def forward(self, z: Tensor, condition: None = None) -> Tensor:
         """Standard noise (N, latent_dim), each moved into a component at random -> images (N, 1, 28, 28)."""
         which = torch.multinomial(self.shares, len(z), replacement=True, generator=self.rng)
         z = self.means[which] + torch.einsum("nij,nj->ni", self.factors[which], z)
-        return self.vae.decoder_mean(z)
+        return self.vae(z)
 
 
 def mixture() -> None:

@@ -1,9 +1,12 @@
-"""The page of the benchmarks says what their results say."""
+"""The page of the benchmarks says what their results say, and what they compare with still runs."""
 
 import json
 from pathlib import Path
 
 import pytest
+import torch
+
+from prodgen import data, models
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -39,3 +42,39 @@ def test_the_verdict_is_that_of_the_mean_over_seeds(table, monkeypatch, tmp_path
             (tmp_path / f"gan-{method}-{seed}.json").write_text(json.dumps(row))
     figure, found = table.gan("prodgen", 30, 15)
     assert found == verdict and f"{ours:.2f} ({ours - 0.3:.2f} to {ours + 0.3:.2f}, 3 seeds)" in figure
+
+
+@pytest.mark.parametrize("method", ["dcgan", "wgan-gp"])
+def test_a_baseline_learns_and_is_sampled_as_a_model_of_the_package(monkeypatch, method):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import baselines
+
+    photos = data.load("fashion-mnist").subset(slice(0, 128))
+    generator, steps = baselines.BASELINES[method](photos, seed=0)
+    before = models.sample(generator, 4)
+    assert baselines.train(steps, images=5 * 64)[0] == 5 * 64
+    after = models.sample(generator, 4)
+    assert after.shape == (4, 1, 28, 28) and after.abs().max() <= 1
+    assert not torch.equal(before, after)
+
+
+def test_the_plain_loop_makes_steps_of_the_recipe_s_size(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import speed
+
+    steps = speed.plain()
+    assert [next(steps), next(steps)] == [128, 128]
+
+
+def test_a_mixture_s_samples_are_the_decoder_s_of_its_codes(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import vae
+
+    torch.manual_seed(0)
+    network = models.VAE(width=4, latent_dim=2).eval()
+    monkeypatch.setattr(vae, "COMPONENTS", 1)
+    where = torch.tensor([3.0, -2.0])
+    mixture = vae.Mixture(network, where + 0.01 * torch.randn(500, 2), seed=0)
+    with torch.no_grad():
+        expected = network(where.expand(4, -1))
+    torch.testing.assert_close(models.sample(mixture, 4), expected, atol=0.02, rtol=0)

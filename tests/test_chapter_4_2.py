@@ -76,10 +76,11 @@ def test_the_discriminator_s_losses(chapter, logits):
 
 def test_a_gradient_s_length_is_that_of_all_weights_together(chapter):
     torch.manual_seed(0)
-    G, D = models.Generator(width=8, num_classes=10), models.Discriminator(width=8)
-    z, labels = torch.randn(6, 64), torch.arange(6)
-    length = chapter["gradient_length"](G, D, losses.non_saturating_generator, z, labels)
-    a = D(G(z, labels))
+    classes = data.Condition.of_classes("abcdef")
+    G, D = models.Generator(width=8, condition=classes), models.Discriminator(width=8)
+    z, condition = torch.randn(6, 64), classes.in_turn(6)
+    length = chapter["gradient_length"](G, D, losses.non_saturating_generator, z, condition)
+    a = D(G(z, condition))
     losses.non_saturating_generator(a, a).mean().backward()
     assert length == pytest.approx(math.sqrt(sum(p.grad.square().sum().item() for p in G.parameters())))
 
@@ -203,7 +204,7 @@ def test_the_log_weights_are_those_of_the_package_s_bound(chapter):
     torch.manual_seed(0)
     vae = models.VAE(width=8, latent_dim=4).eval()
     images = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8)
-    some = data.dataset.ImageDataset("noise", "test", images, None, (), "CC0", "made here")
+    some = data.dataset.ImageDataset("noise", "test", images, "CC0", "made here")
     target = vae.target(some.batch(slice(0, 5)), torch.Generator().manual_seed(7))
     log_w = chapter["log_weights"](vae, target, 6, torch.Generator().manual_seed(8))
     assert log_w.shape == (6, 5)

@@ -17,7 +17,7 @@ NAMES = data.describe("fashion-mnist").class_names
 def chapter() -> dict:
     """What the cells tagged `core` define, over a small untrained generator."""
     torch.manual_seed(0)
-    generator = models.Generator(width=8, latent_dim=16, num_classes=len(NAMES)).eval()
+    generator = models.Generator(width=8, latent_dim=16, condition=data.Condition.of_classes(NAMES)).eval()
     namespace: dict = {"names": NAMES, "gan": generator}
     return run_core(NAME, namespace)
 
