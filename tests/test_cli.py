@@ -313,7 +313,7 @@ def test_evaluate_prints_and_writes_the_numbers(vae, tmp_path, capsys):
         ("train gan --data fashion-mnist", "required: --out"),
         (
             "train gan --data nowhere --out run",
-            "'nowhere' is neither a data set (fashion-mnist, faces) nor a folder",
+            "'nowhere' is neither a data set (fashion-mnist, faces, studio) nor a folder",
         ),
         ("train gan --data . --out run", "no image"),
         ("train gan --data a-file --out run", "a-file is a file: give the folder"),
@@ -387,7 +387,7 @@ def test_a_run_is_not_overwritten_and_not_resumed_with_other_settings(gan, capsy
     [
         (lambda b: b[:1000], "checkpoint.pt is damaged"),
         (lambda b: b"", "checkpoint.pt is damaged"),
-        (lambda b: b"not a model\n" * 99, "is no checkpoint of this package"),
+        (lambda b: b"not a model\n" * 99, "checkpoint.pt is damaged"),
     ],
 )
 def test_a_damaged_run_is_refused(gan, tmp_path, capsys, damage, message):

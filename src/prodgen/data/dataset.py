@@ -28,7 +28,7 @@ class ImageDataset:
     images: uint8 (N, C, H, W), usually memory-mapped from the cache; read only by convention.
     factors: what is known of each image, as `Factor.encode` takes it: name -> (N,) or (N, size). Class labels
         are the factor "label", int64.
-    condition: how the factors become one vector; None where there are none.
+    condition: how factors become one vector, all or some of them; None where there are none.
     """
 
     name: str
@@ -75,7 +75,8 @@ class ImageDataset:
         """Each image's vector, float32 (N, width), where the images live; None where nothing is known."""
         if self.condition is None:
             return None
-        return self.condition.encode(len(self), **self.factors).to(self.images.device)
+        asked = {factor.name: self.factors[factor.name] for factor in self.condition.factors}
+        return self.condition.encode(len(self), **asked).to(self.images.device)
 
     def only(self, *names: str) -> "ImageDataset":
         """The same images, of which no more is known than these factors: none at all for no name."""
