@@ -6,15 +6,13 @@
     python tools/record.py chapter 02-1-networks   # the study of a notebook, over its seeds
 
 A recording that was cut off goes on where it stopped: each run keeps its checkpoints in runs/. A notebook's
-study starts again from its beginning.
+study starts again from its beginning. Every record is stamped with its fingerprint (tools/fingerprints.py).
 """
 
 import argparse
 import ast
 import builtins
 import dataclasses
-import importlib
-import inspect
 import json
 import os
 import subprocess
@@ -22,19 +20,21 @@ import symtable
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import papermill
 import torch
 from build_book import kernel_environment
+from fingerprints import DATA, ROOT, Series, code_cells, fingerprint, study_code, trainer_of
 
 from prodgen import data, evaluation, models, presets, recorded, training
+from prodgen.device import device_name
 from prodgen.files import write_whole
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = "fashion-mnist"
 SEEDS = {"quick": range(5), "full": range(3)}
 LIMITS = {
     "classifier": "A yardstick for this book's metrics on Fashion-MNIST. Frozen: numbers from two "
@@ -48,13 +48,35 @@ LIMITS = {
 def train(kind: str, preset: str, seed: int):
     """One run to the end of its budget: the trainer, the Run, and the folder that keeps it."""
     dataset = data.load(DATA, "train")
-    trainer = training.new_trainer(kind, dataset, seed=seed)
+    trainer = trainer_of(kind, dataset, seed)
     folder = ROOT / "runs" / f"{kind}-{preset}-{seed}"
     budget = presets.budget(kind, preset)
     run = training.train(trainer, dataset, images=budget, seed=seed, out=folder, resume=True)
     if run.interrupted:
         sys.exit(f"stopped; the same command goes on at {run.images_seen:,} images")
     return trainer, run, folder
+
+
+def stamp(
+    recipe: Any, source: dict[str, Series | dict[str, str]], seeds: Sequence[int], seconds: float
+) -> dict[str, Any]:
+    """Where a record comes from: recipe, source, commit, seeds, device, seconds.
+
+    recipe: a dataclass from `presets`, or a dict that JSON can hold. source: {"fingerprint": …} of the
+    package's code, or {"script": …} of another framework's, as `fingerprints.of_script` gives it.
+    """
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True)
+    return {
+        "recipe": dataclasses.asdict(recipe) if dataclasses.is_dataclass(recipe) else recipe,
+        **source,
+        "commit": commit.stdout.strip(),
+        "date": date.today().isoformat(),
+        "seeds": list(seeds),
+        "device": device_name(),
+        "torch": torch.__version__,
+        "seconds": round(seconds, 1),
+    }
 
 
 def accuracy(classifier) -> dict:
@@ -79,7 +101,6 @@ def record_model(kind: str) -> None:
     models.save_as(path, models.load(folder / "model.safetensors"), half=kind != "classifier", **about)
     model, info = models.load(path), data.describe(DATA)
     metrics = accuracy(model) if kind == "classifier" else evaluation.evaluate(model, data.load(DATA, "test"))
-    modules = recorded.modules_behind(kind, scored=kind != "classifier")
     card = {
         "name": name,
         "data": {"name": DATA, "split": "train", "licence": info.licence, "source": info.source},
@@ -89,7 +110,7 @@ def record_model(kind: str) -> None:
         "limits": LIMITS[kind],
         "licence": "MIT",
         "sha256": recorded.file_hash(path),
-        "stamp": recorded.stamp(trainer.recipe, modules, [seed], run.seconds),
+        "stamp": stamp(trainer.recipe, {"fingerprint": fingerprint(kind)}, [seed], run.seconds),
     }
     write_json(recorded.WEIGHTS / f"{name}.json", card)
 
@@ -106,8 +127,8 @@ def record_band(kind: str, preset: str) -> None:
         seconds += run.seconds
         print(json.dumps(rows[-1]))
     seeds = [row["seed"] for row in rows]
-    modules = recorded.modules_behind(kind, scored=True)
-    result = {"stamp": recorded.stamp(trainer.recipe, modules, seeds, seconds), "values": rows}
+    source = {"fingerprint": fingerprint(kind)}
+    result = {"stamp": stamp(trainer.recipe, source, seeds, seconds), "values": rows}
     write_json(recorded.RESULTS / f"{kind}-{preset}.json", result)
 
 
@@ -115,18 +136,6 @@ def record_band(kind: str, preset: str) -> None:
 
 # Given from outside to every notebook's cells.
 GIVEN = {"preset", "seed", *dir(builtins)}
-# They decide no result: files, figures, and records, whose models carry the hash of their weights.
-NEUTRAL = {"files", "plots", "recorded"}
-
-
-def code_cells(notebook: Path, tag: str | None = None) -> list:
-    cells = nbformat.read(notebook, as_version=4).cells
-    return [c for c in cells if c.cell_type == "code" and (tag is None or tag in c.metadata.get("tags", []))]
-
-
-def study_code(notebook: Path) -> str:
-    """The cells tagged `experiment`, in their order: a whole study.  "" where there is none."""
-    return "\n\n".join(cell.source for cell in code_cells(notebook, "experiment"))
 
 
 def taken_from_outside(notebook: Path) -> set[str]:
@@ -155,55 +164,6 @@ def taken_from_outside(notebook: Path) -> set[str]:
     return used - own - imported - GIVEN
 
 
-def from_prodgen(source: str) -> dict[str, tuple[str, str]]:
-    """What `from prodgen… import …` binds: name -> (module, attribute)."""
-    return {
-        alias.asname or alias.name: (node.module, alias.name)
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "prodgen"
-        for alias in node.names
-    }
-
-
-def study_depends_on(notebook: Path) -> tuple[list[str], dict[str, dict]]:
-    """The modules of prodgen behind a study, and the default recipes from `presets` behind it.
-
-    A name that the study uses counts for the module that defines it, and so do that module's own imports in
-    turn. The loaders count for nothing but `data.dataset`: what they hand out is checked by its hash.
-    """
-    code = study_code(notebook)
-    bound = from_prodgen("\n\n".join(cell.source for cell in code_cells(notebook)))
-    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
-    todo = [bound[name] for name in used & set(bound) if bound[name][0] != "prodgen"]
-    todo += [
-        (".".join(bound[node.value.id]), node.attr)
-        for node in ast.walk(ast.parse(code))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in bound
-    ]
-    modules, recipes = set(), {}
-    while todo:
-        name, attribute = todo.pop()
-        found = getattr(importlib.import_module(name), attribute)
-        if dataclasses.is_dataclass(found) and found.__module__ == "prodgen.presets":
-            recipes[attribute] = dataclasses.asdict(found())
-            continue
-        place = found.__name__ if inspect.ismodule(found) else getattr(found, "__module__", name)
-        top, _, module = place.partition(".")
-        kind = module.partition(".")[0]
-        if kind == "data":
-            module = "data.dataset"
-        if top != "prodgen" or kind in NEUTRAL or kind == "presets" or module in modules:
-            continue
-        modules.add(module)
-        todo += from_prodgen(inspect.getsource(importlib.import_module(f"prodgen.{module}"))).values()
-    return sorted(modules), dict(sorted(recipes.items()))
-
-
-def study_recipe(notebook: Path) -> dict:
-    """What a study's record stands for: a hash of its code, and the default recipes that it may use."""
-    return {"code": recorded.source_hash(study_code(notebook)), **study_depends_on(notebook)[1]}
-
-
 def record_chapter(name: str) -> None:
     """Run a notebook at `study` as far as the cell that writes study.json, and keep what it wrote."""
     notebook = ROOT / "book" / f"{name}.ipynb"
@@ -228,8 +188,8 @@ def record_chapter(name: str) -> None:
         seconds = time.perf_counter() - start
         rows = json.loads((empty / "study.json").read_text("utf-8"))
     seeds = list(dict.fromkeys(row["seed"] for row in rows))
-    modules, _ = study_depends_on(notebook)
-    result = {"stamp": recorded.stamp(study_recipe(notebook), modules, seeds, seconds), "values": rows}
+    recipe, source = {"notebook": f"book/{notebook.name}"}, {"fingerprint": fingerprint(name)}
+    result = {"stamp": stamp(recipe, source, seeds, seconds), "values": rows}
     write_json(recorded.RESULTS / f"{name}.json", result)
     print(f"{name}: {len(rows)} rows from {len(seeds)} seeds in {seconds:.0f} s")
 

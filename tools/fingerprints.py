@@ -1,0 +1,379 @@
+"""What the code behind each record computes: a scripted mini-run of it, as named series of numbers.
+
+    python tools/fingerprints.py [NAME ...]    # which records are stale, and in what
+
+A record is stale when the code behind it computes something else, not when its text changes. So each record
+carries the fingerprint of the code that made it. Here is how one is taken: in float32, on one thread of the
+CPU, from one seed, across every scheduled event.
+
+- A model that ships, and the bands over seeds of its kind: twelve steps of its recipe on its photos, with a
+  smaller batch and rate. The penalty falls due three times, the learning rate falls, the average reaches
+  both of its half-lives, a checkpoint is written. Kept are the losses of each step, how far the model has
+  moved, what the averaged one draws, and the measures of pictures that no training made. Weights are not
+  compared one by one: rounding turns the signs of Adam's first steps.
+- The study of a notebook: its cells tagged `experiment` at the preset `smoke`, then its own functions on a
+  small budget, as STUDIES says. Where it takes a model that ships, another model makes it stale.
+
+A record that another framework made carries the hash of its script, and is stale when that changes.
+"""
+
+import argparse
+import ast
+import copy
+import itertools
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import nbformat
+import torch
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+
+from prodgen import data, device, evaluation, models, recorded, training
+from prodgen.data import Condition, ImageDataset
+from prodgen.training import loop
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = "fashion-mnist"
+KINDS = "gan", "vae", "classifier"
+SEED, STEPS = 0, 12
+SMALLER = 8  # batch and rate of a mini-run: at full rate, rounding grows within a few steps
+
+Series = dict[str, list[float]]
+
+# Of the largest number of a series. The vector instructions of PyTorch, oneDNN and MKL were held to
+# AVX-512, to AVX2 (which AMD and Intel have in common) or to none, and two threads were set against one:
+# the numbers moved by 1.6e-4 at most. In LOOSER, where Adam's first steps are the signs of gradients near
+# zero, they moved by 4.4e-3 (gan; 1e-3 between AVX-512 and AVX2), 1.7e-3 (classifier), 6e-4 (03-3, where
+# one picture of 300 that is taken for another class makes 5e-3) and 9e-4 (04-3).
+TOLERANCE = 1e-3
+LOOSER = {"gan": 2e-2, "classifier": 5e-3, "03-3-comparison": 1e-2, "04-3-faces": 5e-3}
+
+# Records that the present code would not make again, each with the reason. A test holds the list complete.
+NOISE = "training noise has a random stream of its own"
+SCORES = "samples are asked for the classes of the photos, and precision to coverage take other photos"
+KNOWN_STALE = {
+    "classifier-fashion-mnist": "frozen: the yardstick of all measures, no claim about the present recipe",
+    "gan-fashion-mnist": f"{NOISE}; classes are left open at random; {SCORES}",
+    "gan-full": f"{NOISE}; classes are left open at random; {SCORES}",
+    "gan-quick": f"{NOISE}; classes are left open at random; {SCORES}",
+    "vae-fashion-mnist": f"{NOISE}; {SCORES}",
+    "vae-full": f"{NOISE}; {SCORES}",
+    "vae-quick": f"{NOISE}; {SCORES}",
+    "03-3-comparison": NOISE,
+    "04-2-derivations": "the embedding of a condition takes its first weights from other random numbers",
+    "04-3-faces": NOISE,
+}
+
+
+# ---------------------------------------------------------------- models and their bands
+
+
+def trainer_of(kind: str, dataset: ImageDataset, seed: int) -> training.Trainer:
+    """What a record of this kind trains. The VAE that ships is not told the class, the GAN is."""
+    return training.new_trainer(kind, dataset, seed=seed, conditional=kind == "gan")
+
+
+class Album(nn.Module):
+    """Draws photos of the class that is asked for, with grain: a model with something for every measure."""
+
+    latent_dim, grain = 784, 0.2
+
+    def __init__(self, photos: ImageDataset, of_each: int = 20):
+        super().__init__()
+        self.config = {"image_size": photos.image_size, "channels": photos.channels}
+        self.condition = Condition.of_classes(photos.class_names)
+        shelves = [photos.of_class(k).batch(slice(0, of_each)) for k in range(photos.num_classes)]
+        self.shelves = nn.Parameter(torch.stack(shelves), requires_grad=False)
+
+    def forward(self, z: Tensor, condition: Tensor) -> Tensor:
+        """z (N, 784), condition (N, 10) -> (N, 1, 28, 28) in [-1, 1]."""
+        place = (z[:, 0].sigmoid() * self.shelves.shape[1]).long()
+        photos = self.shelves[condition.argmax(dim=1), place]
+        return (photos + self.grain * z.view_as(photos)).clamp(-1, 1)
+
+
+def of_model(kind: str) -> Series:
+    """The mini-run behind a model that ships, and behind the bands of its kind."""
+    photos, test = data.load(DATA), data.load(DATA, "test").evenly_spaced(150)
+    trainer = trainer_of(kind, photos, SEED)
+    start = copy.deepcopy(trainer.model)
+    own = trainer.recipe
+    trainer.recipe = replace(
+        own,
+        batch_size=own.batch_size // SMALLER,
+        learning_rate=own.learning_rate / SMALLER,
+        ema_half_life=own.ema_half_life // (200 * SMALLER),
+    )
+    images = round((STEPS - 0.5) * trainer.recipe.batch_size)  # the last batch is a short one
+    about = {"images": images, "seed": SEED, "report_every": images // 2, "progress": False}
+    with tempfile.TemporaryDirectory() as folder:
+        run = training.train(trainer, photos, out=Path(folder) / "run", **about)
+    found = series(run.history)
+    found["moved"], found["behind"] = [_distance(start, trainer.model)], [_distance(trainer.model, run.model)]
+    if kind == "classifier":
+        del found["accuracy"]  # of one batch: a photo more or less is much
+        features = evaluation.extract(test, run.model)
+        return found | {"features": [features.mean().item(), features.std().item()]}
+    drawn = models.sample(run.model, 100, seed=SEED)
+    found["drawn"] = [drawn.mean().item(), drawn.std().item(), evaluation.sharpness(drawn).mean().item()]
+    found |= series([evaluation.evaluate(Album(photos), test, n=100, seed=SEED)])
+    if kind == "vae":
+        bounds = evaluation.evaluate(run.model, test, n=50, seed=SEED)
+        found |= series([{name: bounds[name] for name in ("elbo", "importance_weighted_bound")}])
+    return found
+
+
+def _distance(one: nn.Module, other: nn.Module) -> float:
+    """How far apart two models' weights are, which does not depend on the sign of each step."""
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return math.sqrt(sum((a - b).square().sum().item() for a, b in pairs))
+
+
+# ---------------------------------------------------------------- the studies of notebooks
+
+
+def code_cells(notebook: Path, tag: str | None = None) -> list:
+    """A notebook's code cells, or those with a tag."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [c for c in cells if c.cell_type == "code" and (tag is None or tag in c.metadata.get("tags", []))]
+
+
+def study_code(notebook: Path) -> str:
+    """The cells tagged `experiment`, in their order: a whole study.  "" where there is none."""
+    return "\n\n".join(cell.source for cell in code_cells(notebook, "experiment"))
+
+
+def study_module(notebook: Path) -> ModuleType:
+    """The study as a module: the notebook's imports that it uses, and its cells, at the preset `smoke`.
+
+    Its clock ticks once at each look, so that a budget of seconds is one of looks.
+    """
+    code = study_code(notebook)
+    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    study = ModuleType(notebook.stem)
+    study.preset, study.seed = "smoke", SEED
+    for cell in code_cells(notebook):
+        for node in ast.parse(cell.source).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                node.names = [a for a in node.names if (a.asname or a.name).partition(".")[0] in used]
+                if node.names:
+                    exec(ast.unparse(node), vars(study))
+    exec(compile(code, notebook.name, "exec"), vars(study))
+    study.clock = itertools.count().__next__
+    study.time = SimpleNamespace(perf_counter=study.clock)
+    return study
+
+
+def _introduction(study: ModuleType) -> list[dict]:
+    train, test = data.load(DATA), data.load(DATA, "test").evenly_spaced(200)
+    classifier = recorded.load_model("classifier-fashion-mnist")
+    study.PHOTOS = (20,)
+    shelves = [train.of_class(k).batch(slice(0, 200)).flatten(1) for k in range(10)]
+    knowledge = [study.learn(shelf, shelf[:50]) for shelf in shelves]
+    features = evaluation.extract(test, classifier)
+    return study.one_seed(train, knowledge, features, classifier, SEED, n=200)
+
+
+def _networks(study: ModuleType) -> list[dict]:
+    train, test = data.load(DATA), data.load(DATA, "test")
+    few = train.subset(slice(0, 3_000)), test.subset(slice(0, 300))
+    return study.one_seed(*few, SEED, rates=(0.003,), images=640)
+
+
+def _activations(study: ModuleType) -> list[dict]:
+    train = data.load(DATA)
+    x, y = train.batch(slice(0, 2_000)).flatten(1), train.labels[:2_000]
+    x = (x - x.mean()) / x.std()
+    parts = x[:1_500], y[:1_500], x[1_500:], y[1_500:]
+    return study.one_seed(*parts, SEED, rates=(0.1,), budget=1_280)
+
+
+def _losses(study: ModuleType) -> list[dict]:
+    return study.study(SEED, steps=20, n=200)[0]
+
+
+def _optimisers(study: ModuleType) -> list[dict]:
+    cases = ("classify", "SGD", 0.1), ("classify", "momentum", 0.03), ("rebuild", "Adam", 0.001)
+    rows = [row for case in cases for row in study.one_case(*case, SEED, stops=(5, 20))]
+    return [*rows, study.rising_share(SEED, steps=10)]
+
+
+def _training_loop(study: ModuleType) -> list[dict]:
+    trials = [study.trial(calls, SEED, rounds=12) for calls in study.ORDERS]
+    batches = study.random_batches(100, 2, SEED)
+    return [
+        *({"losses": losses, "right": right} for losses, right, _ in trials),
+        *({"batch": batch.tolist()[:5]} for batch in batches),
+    ]
+
+
+def _gan(study: ModuleType) -> list[dict]:
+    rows = []
+    for setting in study.GAMES.values():
+        (points,) = study.play_on_the_ring(SEED, **setting, rounds=20)
+        rows.append({"points": points.mean(dim=0).tolist(), "inside": study.modes_found(points)})
+    study.HASTY = study.HASTY | {"learning_rate": study.HASTY["learning_rate"] / SMALLER}
+    pictures, logs = study.play_on_photos(SEED, 1.0, images=320, count=50)
+    rows += [{name: float(value) for name, value in log.items()} for log in logs]
+    seen = evaluation.predict(pictures, recorded.load_model("classifier-fashion-mnist"))
+    rows.append({"tones": pictures.mean().item(), "classes": study.effective_classes(seen)})
+    photos, unseen = data.load(DATA), data.load(DATA, "test")
+    truth, labels = unseen.batch(slice(0, 8)), unseen.labels[:8]
+    for images in study.repairs(truth, labels, photos, SEED, steps=5).values():
+        rows.append({"error": study.error_in_hole(images, truth).tolist()})
+    return [*rows, {"augmentation": list(study.augmentation(SEED, steps=10).values())}]
+
+
+def _vae(study: ModuleType) -> list[dict]:
+    return study.one_seed(SEED, images=1920, n=200)
+
+
+def _comparison(study: ModuleType) -> list[dict]:
+    rows = []
+    for kind in study.MODELS:
+        rows += study.run_one(kind, study.GRID[1], SEED, images=8 * 128)[0]
+    return rows + study.score_photos(SEED)
+
+
+def _derivations(study: ModuleType) -> list[dict]:
+    return study.one_seed(SEED, stages=(0, 5))
+
+
+def _faces(study: ModuleType) -> list[dict]:
+    study.RECIPE = replace(study.RECIPE, learning_rate=study.RECIPE.learning_rate / SMALLER)
+    return study.one_seed(SEED, images=160)
+
+
+STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
+    "01-introduction": _introduction,
+    "02-1-networks": _networks,
+    "02-2-activations": _activations,
+    "02-3-losses": _losses,
+    "02-4-optimisers": _optimisers,
+    "02-5-training-loop": _training_loop,
+    "03-1-gan": _gan,
+    "03-2-vae": _vae,
+    "03-3-comparison": _comparison,
+    "04-2-derivations": _derivations,
+    "04-3-faces": _faces,
+}
+
+
+def of_study(name: str) -> Series:
+    """The mini-run of a notebook's study."""
+    return series(STUDIES[name](study_module(ROOT / "book" / f"{name}.ipynb")))
+
+
+# ---------------------------------------------------------------- taken, and compared
+
+
+def behind(record: str) -> str:
+    """Which mini-run stands for a record, by its name: a key of STUDIES or one of KINDS."""
+    kind = record.partition("-")[0]
+    return kind if kind in KINDS else record
+
+
+def fingerprint(of: str) -> Series:
+    """The numbers of a mini-run, a key of STUDIES or one of KINDS, to six digits."""
+    with alike_everywhere():
+        found = of_model(of) if of in KINDS else of_study(of)
+    return {name: [float(f"{x:.6g}") for x in values] for name, values in sorted(found.items())}
+
+
+@contextmanager
+def alike_everywhere() -> Iterator[None]:
+    """Inside: float32, one thread, no GPU, a row of history a step, random numbers put back after."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    AcceleratorState._reset_state(reset_partial_state=True)  # it remembers the device of an earlier training
+    try:
+        with (
+            patch.object(torch.cuda, "is_available", lambda: False),
+            patch.object(device, "fast_bfloat16", lambda device_type: False),
+            patch.object(loop, "FLUSH_EVERY", 1),
+            device.seeded(SEED),
+        ):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def series(rows: Iterable[Mapping[str, Any]]) -> Series:
+    """The numbers of all rows by their column, lists and mappings unrolled; what is no number is left out."""
+    found: Series = {}
+
+    def add(name: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, part in value.items():
+                add(f"{name} {key}".strip(), part)
+        elif isinstance(value, list | tuple):
+            for part in value:
+                add(name, part)
+        elif isinstance(value, int | float):
+            found.setdefault(name, []).append(float(value))
+
+    for row in rows:
+        add("", row)
+    return found
+
+
+def differing(of: str, was: Series, now: Series) -> list[str]:
+    """The names of a mini-run's series that are not the same within the tolerance, or that one lacks."""
+    tolerance = LOOSER.get(of, TOLERANCE)
+    names = sorted(was.keys() | now.keys())
+    return [name for name in names if not _same(was.get(name), now.get(name), tolerance)]
+
+
+def _same(was: list[float] | None, now: list[float] | None, tolerance: float) -> bool:
+    if was is None or now is None or len(was) != len(now):
+        return False
+    within = tolerance * max(map(abs, was))
+    return all(abs(a - b) <= within for a, b in zip(was, now, strict=True))
+
+
+def of_script(path: str) -> dict[str, str]:
+    """What stands for a record that another framework made: its script, by its path in the repository."""
+    return {"path": path, "sha256": recorded.file_hash(ROOT / path)}
+
+
+def stamps() -> dict[str, dict[str, Any]]:
+    """The stamps of all records, by name."""
+    found = {name: recorded.card(name) for name in recorded.model_names()}
+    found |= {name: recorded.load_result(name) for name in recorded.result_names()}
+    return {name: record["stamp"] for name, record in found.items()}
+
+
+def changed(record: str, stamp: Mapping[str, Any], now: Callable[[str], Series]) -> list[str]:
+    """What differs since a record was stamped: series by name, its script by path, or nothing.
+
+    now: gives the fingerprint of a mini-run as it is today; called only where the stamp has one.
+    """
+    if script := stamp.get("script"):
+        known = (ROOT / script["path"]).is_file() and of_script(script["path"]) == script
+        return [] if known else [script["path"]]
+    return differing(behind(record), stamp["fingerprint"], now(behind(record)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("records", nargs="*", help="their names; all of them if none is given")
+    today = cache(fingerprint)  # several records share one
+    all_stamps = stamps()
+    for name in parser.parse_args().records or all_stamps:
+        found = changed(name, all_stamps[name], today)
+        said = f"stale ({', '.join(found)})" if found else "current"
+        print(f"{name}: {said}{'; known: ' + KNOWN_STALE[name] if name in KNOWN_STALE else ''}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
