@@ -51,9 +51,9 @@ def budget(kind: str, preset: str = "auto") -> int:
 class GANRecipe:
     """Everything that shapes a GAN's training except its budget.
 
-    The loss is relativistic (Jolicoeur-Martineau, 2019) with the R1 penalty (Mescheder et al., 2018). Huang et
-    al. (2024) prove that such a pair converges locally with R1 or R2; of their runs those with both did, and
-    those with R1 alone failed.
+    The loss is relativistic (Jolicoeur-Martineau, 2019) with the R1 penalty (Mescheder et al., 2018). Huang
+    et al. (2024) prove that such a pair converges locally with R1 or R2; of their runs those with both did,
+    and those with R1 alone failed.
     """
 
     loss: str = "relativistic"  # a key of losses.ADVERSARIAL
