@@ -66,6 +66,14 @@ def test_every_supported_shape_trains(kind, size, channels, num_classes):
     assert run.model.condition == dataset.condition
 
 
+def test_pixels_of_colour_photos_are_scored_as_they_are_and_not_as_black_or_white():
+    grey, colour = (shapes(32, 0, 28, channels) for channels in (1, 3))
+    assert new_trainer("vae", grey).vae.likelihood == "bernoulli"
+    vae = new_trainer("vae", colour).vae
+    assert vae.likelihood == "gaussian"
+    assert torch.equal(vae.target(colour.batch(slice(0, 4))), colour.batch(slice(0, 4)))
+
+
 def test_training_learns():
     dataset = shapes()
     losses = train(small("vae", dataset), dataset, images=16 * 300, progress=False).history
@@ -350,7 +358,7 @@ def test_a_checkpoint_that_carries_code_is_refused(tmp_path):
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "pwned"),))
 
-    torch.save({"identity": Evil()}, tmp_path / "checkpoint.pt")
+    torch.save({"settings": Evil()}, tmp_path / "checkpoint.pt")
     with pytest.raises(TrainingError, match="could run any program") as refusal:
         train(small("gan", shapes()), shapes(), images=32, out=tmp_path, resume=True, progress=False)
     assert not (tmp_path / "pwned").exists()
@@ -533,7 +541,7 @@ def test_a_run_starts_from_another_one_and_says_which_weights_did_not_fit(tmp_pa
 
 
 def test_a_checkpoint_of_another_release_is_refused_in_words(tmp_path):
-    torch.save({"identity": {}, "networks": {}}, tmp_path / "checkpoint.pt")
+    torch.save({"settings": {}, "networks": {}}, tmp_path / "checkpoint.pt")
     with pytest.raises(TrainingError, match="not written by this release"):
         resumed(tmp_path, shapes())
 

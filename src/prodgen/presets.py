@@ -98,6 +98,11 @@ class VAERecipe:
     open_share: float = 0.2
 
 
+def vae_recipe(channels: int) -> VAERecipe:
+    """The recipe for grey images (1), or for colour (3): its pixels are scored as they are."""
+    return VAERecipe(likelihood="gaussian") if channels == 3 else VAERecipe()
+
+
 @dataclass(frozen=True)
 class ClassifierRecipe:
     """Everything that shapes the training of the classifier whose features the metrics use."""

@@ -6,7 +6,7 @@ from prodgen.data import LABEL, Condition, ImageDataset
 from prodgen.device import seeded
 from prodgen.errors import TrainingError
 from prodgen.models import VAE, Classifier, Discriminator, Generator
-from prodgen.presets import ClassifierRecipe, VAERecipe, gan_recipe
+from prodgen.presets import ClassifierRecipe, gan_recipe, vae_recipe
 from prodgen.training.checkpoint import start_from
 from prodgen.training.classifier import ClassifierTrainer
 from prodgen.training.ema import EMA
@@ -37,7 +37,8 @@ def new_trainer(
 
     kind: "gan", "vae" or "classifier". A GAN and a VAE are conditional on all that is known of the data,
     unless `conditional` is false (on some of it: `dataset.only`). Of a small data set a GAN's discriminator
-    sees augmented images only. `recipe`: the kind's from `presets`, the one for the image size if None.
+    sees augmented images only. `recipe`: the kind's from `presets`; the one for such
+    images if None.
 
     Raises TrainingError for another kind and for a classifier of more or less than classes, ModelError for an
     image size that the networks are not built for.
@@ -52,7 +53,7 @@ def new_trainer(
             few = len(dataset) < recipe.augmented_below
             return GANTrainer(generator, Discriminator(**shape), recipe, augmented=few)
         if kind == "vae":
-            recipe = recipe or VAERecipe()
+            recipe = recipe or vae_recipe(dataset.channels)
             shape |= {"width": recipe.width, "likelihood": recipe.likelihood, **condition}
             return VAETrainer(VAE(**shape, latent_dim=recipe.latent_dim), recipe)
         if kind == "classifier":

@@ -68,7 +68,7 @@ def _write(path: Path, content: bytes) -> None:
         ) from None
 
 
-def identity_of(trainer: Trainer, dataset: ImageDataset, seed: int, processes: int) -> dict[str, Any]:
+def settings_of(trainer: Trainer, dataset: ImageDataset, seed: int, processes: int) -> dict[str, Any]:
     """What a run has in common with its checkpoint, and its model's file says, in words that can be shown."""
     configs = {}
     for name, network in trainer.networks.items():
@@ -121,12 +121,12 @@ class RunFolder:
         """Whether there is anything to resume."""
         return (self.path / CHECKPOINT).exists()
 
-    def read(self, identity: dict[str, Any]) -> dict[str, Any]:
+    def read(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The checkpoint's state.  Raises TrainingError where it is another run's, with the difference."""
         state = read(self.path / CHECKPOINT)
-        was = state["identity"]
-        if differing := [key for key in identity if was.get(key) != identity[key]]:
-            difference = "; ".join(f"{key} was {was.get(key)}, is {identity[key]}" for key in differing)
+        was = state["settings"]
+        if differing := [key for key in settings if was.get(key) != settings[key]]:
+            difference = "; ".join(f"{key} was {was.get(key)}, is {settings[key]}" for key in differing)
             raise TrainingError(
                 f"the run in {self.path} was started otherwise: {difference}. Resume it with what it was "
                 "started with, or choose another folder."
@@ -153,8 +153,8 @@ def start_from(trainer: Trainer, folder: str | Path) -> list[str]:
     if not path.exists():
         raise TrainingError(f"{Path(folder)} holds no run to start from (no {CHECKPOINT} in it).")
     state = read(path)
-    if state["identity"]["kind"] != trainer.kind:
-        raise TrainingError(f"{Path(folder)} holds a {state['identity']['kind']}, not a {trainer.kind}.")
+    if state["settings"]["kind"] != trainer.kind:
+        raise TrainingError(f"{Path(folder)} holds a {state['settings']['kind']}, not a {trainer.kind}.")
     left_out = []
     for name, network in trainer.networks.items():
         own, other = network.state_dict(), state["trainer"]["networks"][name]

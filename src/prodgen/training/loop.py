@@ -16,7 +16,7 @@ from prodgen import models
 from prodgen.data import ImageDataset, Shuffled
 from prodgen.device import autocast, random_stream
 from prodgen.errors import TrainingError
-from prodgen.training.checkpoint import RunFolder, identity_of
+from prodgen.training.checkpoint import RunFolder, settings_of
 from prodgen.training.ema import EMA
 from prodgen.training.interrupts import noted_interrupts
 from prodgen.training.optimiser import learning_rate, set_learning_rate
@@ -110,9 +110,9 @@ class Loop:
         self.run = Run(0, 0.0, [], self.ema.model)
         self.pending: list[dict[str, Tensor]] = []
         if folder:
-            self.identity = identity_of(trainer, dataset, seed, self.world_size)
+            self.settings = settings_of(trainer, dataset, seed, self.world_size)
             if folder.has_checkpoint():
-                self.restore(folder.read(self.identity))
+                self.restore(folder.read(self.settings))
         self.saved = time.perf_counter()
         self.started = self.saved - self.run.seconds
 
@@ -187,10 +187,10 @@ class Loop:
         states = self.accelerator.gather(self.rng.get_state()[None].to(self.device)).cpu()
         if self.accelerator.is_main_process:
             seen = {"images_seen": self.run.images_seen, "seconds": self.run.seconds}
-            state = {"identity": self.identity, **seen, "history": self.run.history}
+            state = {"settings": self.settings, **seen, "history": self.run.history}
             state |= {"trainer": self.trainer.state_dict(), "average": self.ema.model.state_dict()}
             state |= {"noise": states, "device": self.device.type}
-            self.folder.write(state, self.ema.model, self.identity | seen)
+            self.folder.write(state, self.ema.model, self.settings | seen)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `save` kept."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose mean and variance are those of the whole batch, over all processes.
 
-    PyTorch's own SyncBatchNorm runs on GPUs only. Equal parts of the batch are taken for granted.
+    PyTorch's own SyncBatchNorm runs on GPUs only. Every process must hold an equal part of the batch.
     """
 
     def forward(self, x: Tensor) -> Tensor:
