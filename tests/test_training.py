@@ -581,6 +581,7 @@ torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[1])
 from test_training import shapes, small
 from prodgen import training
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may be under nohup
 def tell(run):
     if not run.interrupted and run.images_seen < 560:
         os.kill(os.getpid(), signal.Signals[sys.argv[3]])
@@ -599,6 +600,14 @@ def test_a_run_that_is_told_to_stop_saves_as_with_ctrl_c(tmp_path, name):
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["images_seen"] == int(
         done.stdout.split()[2]
     )
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing(tmp_path):
+    script = TOLD_TO_STOP.replace("SIG_DFL)", "SIG_IGN)")
+    command = [sys.executable, "-c", script, os.path.dirname(__file__), str(tmp_path), "SIGHUP"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["saved", "False", "560"]
 
 
 def test_a_long_epoch_is_saved_every_few_minutes(tmp_path, monkeypatch):

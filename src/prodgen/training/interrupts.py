@@ -24,7 +24,9 @@ def noted_interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(number, before[number])
 
     for number in SIGNALS:
-        if before[number] is not signal.SIG_IGN:  # under nohup a closed terminal is to change nothing
+        # Under nohup a closed terminal is to change nothing. (A shell's background job ignores Ctrl-C as well, and
+        # is still to stop when somebody sends it that signal.)
+        if signal.Signals(number).name != "SIGHUP" or before[number] is not signal.SIG_IGN:
             signal.signal(number, note)
     try:
         yield noted.is_set
