@@ -24,8 +24,8 @@ def noted_interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(number, before[number])
 
     for number in SIGNALS:
-        # Under nohup a closed terminal is to change nothing. (A shell's background job ignores Ctrl-C as well, and
-        # is still to stop when somebody sends it that signal.)
+        # Under nohup a closed terminal is to change nothing. A shell's background job ignores Ctrl-C too, but
+        # is to stop when somebody sends it that signal.
         if signal.Signals(number).name != "SIGHUP" or before[number] is not signal.SIG_IGN:
             signal.signal(number, note)
     try:
