@@ -38,7 +38,7 @@ class Trainer(ABC):
     def asked(self, condition: Tensor | None, rng: torch.Generator) -> Tensor | None:
         """What the networks are told: the condition, with factors left open at random, or nothing.
 
-        So a factor left open when sampling is drawn from what the data have.
+        So that a factor left open when sampling comes to be drawn from what the data have.
         """
         scheme = self.model.condition
         return None if scheme is None else scheme.left_open(condition, self.recipe.open_share, rng)
