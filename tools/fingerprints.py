@@ -77,9 +77,17 @@ KNOWN_STALE = {
 # ---------------------------------------------------------------- models and their bands
 
 
-def trainer_of(kind: str, dataset: ImageDataset, seed: int) -> training.Trainer:
-    """What a record of this kind trains. The VAE that ships is not told the class, the GAN is."""
-    return training.new_trainer(kind, dataset, seed=seed, conditional=kind == "gan")
+def trainer_of(kind: str, dataset: ImageDataset, seed: int, **changes: Any) -> training.Trainer:
+    """What a record of this kind trains, with changes of the recipe's fields.
+
+    The VAE that ships is not told the class, the GAN is.
+    """
+    conditional = kind == "gan"
+    plain = training.new_trainer(kind, dataset, seed=seed, conditional=conditional)
+    if not changes:
+        return plain
+    recipe = replace(plain.recipe, **changes)
+    return training.new_trainer(kind, dataset, seed=seed, conditional=conditional, recipe=recipe)
 
 
 class Album(nn.Module):

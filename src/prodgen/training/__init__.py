@@ -6,7 +6,7 @@ from prodgen.data import LABEL, Condition, ImageDataset
 from prodgen.device import seeded
 from prodgen.errors import TrainingError
 from prodgen.models import VAE, Classifier, Discriminator, Generator
-from prodgen.presets import ClassifierRecipe, gan_recipe, vae_recipe
+from prodgen.presets import ClassifierRecipe, recipe_of
 from prodgen.training.checkpoint import start_from
 from prodgen.training.classifier import ClassifierTrainer
 from prodgen.training.ema import EMA
@@ -47,13 +47,13 @@ def new_trainer(
     condition = {"condition": dataset.condition if conditional else None}
     with seeded(seed):
         if kind == "gan":
-            recipe = recipe or gan_recipe(dataset.image_size)
+            recipe = recipe or recipe_of(kind, dataset.image_size, dataset.channels)
             shape |= {"width": recipe.width, **condition}
             generator = Generator(**shape, latent_dim=recipe.latent_dim)
             few = len(dataset) < recipe.augmented_below
             return GANTrainer(generator, Discriminator(**shape), recipe, augmented=few)
         if kind == "vae":
-            recipe = recipe or vae_recipe(dataset.channels)
+            recipe = recipe or recipe_of(kind, dataset.image_size, dataset.channels)
             shape |= {"width": recipe.width, "likelihood": recipe.likelihood, **condition}
             return VAETrainer(VAE(**shape, latent_dim=recipe.latent_dim), recipe)
         if kind == "classifier":
