@@ -40,7 +40,7 @@ def predict(images: Tensor | ImageDataset, classifier: nn.Module, batch_size: in
 def _run(
     network: nn.Module, method: Callable[[Tensor], Tensor], images: Tensor | ImageDataset, batch_size: int
 ) -> Tensor:
-    device = next(network.parameters()).device
+    device = next(network.parameters(), torch.empty(0)).device  # Thumbnails have no weights
     with eval_mode(network):
         # In channels-last layout a CPU convolves one and a half times as fast.
         parts = [

@@ -28,7 +28,12 @@ SHARES = ("precision", "recall", "density", "coverage")
 
 
 def evaluate(
-    model: Generator | VAE, dataset: ImageDataset, *, n: int = 10_000, seed: int = 0
+    model: Generator | VAE,
+    dataset: ImageDataset,
+    *,
+    n: int = 10_000,
+    seed: int = 0,
+    training: ImageDataset | None = None,
 ) -> dict[str, Any]:
     """n samples of the model against a data set, as a dict that JSON can hold.
 
@@ -46,6 +51,9 @@ def evaluate(
 
     On other data, on Inception features: `fid_inception`, `kid_inception` and the four shares, with n no
     larger than the data set.
+
+    With the photos that the model was trained on as `training`: `floor`, the distances and shares that n of
+    them score in place of samples.
 
     A measure that fails takes no other with it: `not_measured`, {name: reason}, says why some are missing.
     Raises EvaluationError where model and data do not fit, or a sample is not finite.
@@ -79,6 +87,11 @@ def evaluate(
     if len(features) == len(sharp):  # the network has seen them all
         drawn = torch.cat(features)
         _compare(report, space, real, drawn)
+        if training is not None:
+            report["floor"] = floor = _Report()
+            with floor.measuring(*of_features):
+                few = training.subset(_places(min(n, len(training)), len(training)))
+                _compare(floor, space, real, extract(few, network))
         if fashion:
             _add_floor(report, real, n, device)
             with report.measuring(*classes):

@@ -1,12 +1,16 @@
-"""What full runs left behind: weights with their cards, and results with their stamps.
+"""What full runs left behind: weights with their cards, results with their stamps, and the claims they judge.
 
-Both are package data, so a notebook on Colab has them as soon as the package is installed. A stamp says where
+All are package data, so a notebook on Colab has them as soon as the package is installed. A stamp says where
 a record comes from: recipe, commit, seeds, device, time, and what the code behind it computed.
 """
 
 import hashlib
 import json
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from torch import nn
@@ -53,6 +57,43 @@ def load_result(name: str) -> dict[str, Any]:
     Raises KeyError for an unknown name and lists the known ones.
     """
     return _read(RESULTS, name, result_names())
+
+
+def by_seed(
+    rows: Iterable[Mapping[str, Any]],
+    key: str,
+    wanted: Mapping[str, Any],
+    tuned: Mapping[str, str] | None = None,
+) -> dict[int, Any]:
+    """{seed: row[key]} of a result's rows that have the wanted fields.
+
+    tuned = {"setting": "rate", "by": "held_out"} takes the rows at one rate only: that with the least mean
+    of "held_out", where a run without a number, null in JSON, counts as infinitely bad.
+    Raises ValueError where a seed has two such rows, or no row is found.
+    """
+    found = [row for row in rows if wanted.items() <= row.items()]
+    if tuned:
+        scores: dict[Any, list[float]] = {}
+        for row in found:
+            score = row[tuned["by"]]
+            scores.setdefault(row[tuned["setting"]], []).append(math.inf if score is None else score)
+        best = min(scores, key=lambda setting: fmean(scores[setting]), default=None)
+        found = [row for row in found if row[tuned["setting"]] == best]
+    values = {row["seed"]: row[key] for row in found}
+    if not found or len(values) != len(found):
+        raise ValueError(
+            f"{len(found)} rows of {len(values)} seeds have {dict(wanted)}; one a seed is needed"
+        )
+    return values
+
+
+def claims(chapter: str | None = None) -> tuple[dict[str, Any], ...]:
+    """What the article claims and the book judges, in the book's order; of one chapter, if it is named.
+
+    The head of `claims.toml` explains the fields; `evaluation.judge` gives the verdict.
+    """
+    every = tomllib.loads((FOLDER / "claims.toml").read_text(encoding="utf-8"))["claim"]
+    return tuple(claim for claim in every if chapter in (None, claim["chapter"]))
 
 
 def _read(folder: Path, name: str, known: tuple[str, ...]) -> dict[str, Any]:
