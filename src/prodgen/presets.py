@@ -16,7 +16,7 @@ PRESETS = ("smoke", "quick", "full", "study")
 
 # Images shown to the model, by kind of model and preset.
 _BUDGETS = {
-    "gan": {"smoke": 512, "quick": 120_000, "full": 360_000, "study": 4_000_000},
+    "gan": {"smoke": 512, "quick": 120_000, "full": 360_000, "study": 3_000_000},
     "vae": {"smoke": 512, "quick": 120_000, "full": 360_000, "study": 3_000_000},
     "classifier": {"smoke": 512, "quick": 60_000, "full": 600_000, "study": 900_000},
 }
