@@ -92,7 +92,7 @@ class VAERecipe:
     latent_dim: int = 32
     width: int = 32
     batch_size: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     betas: tuple[float, float] = (0.9, 0.999)
     constant_share: float = 0.5
     final_rate: float = 0.05
