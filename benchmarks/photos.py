@@ -31,7 +31,6 @@ SIZE = 64
 CLASSIFIER_IMAGES = 50_000
 COMPONENTS = 512  # of the Gaussian; it keeps nearly all of the variance
 LOOKS = 16
-RARE = 0.01  # a copy suspect lies nearer to a training photo than all but this share of the held-out photos
 PAIRS = 3  # pictures a class that are shown, each above the photo nearest to it
 CLASSIFIER = Path(__file__).resolve().parents[1] / "runs" / "photos" / "classifier.safetensors"
 
@@ -123,14 +122,13 @@ def draw(folder: str) -> None:
     name = f"photos-{longest['minutes']:g}-minutes-{longest['run_seed']}"
     generator = models.load(CLASSIFIER.with_name(f"{name}.safetensors"))
 
-    def nearest(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return evaluation.nearest_neighbours(images, photos, classifier=classifier)
+    def nearest(images: torch.Tensor) -> evaluation.Nearest:
+        return evaluation.nearest_photos(images, photos, test.batch(slice(None)), classifier)
 
-    of_drawn, _ = nearest(models.sample(generator, len(photos), photos.conditions(), seed=1))
-    of_photos, _ = nearest(test.batch(slice(None)))
-    limit = of_photos.quantile(RARE).item()
-    result = {"run": name, "drawn": len(of_drawn), "suspects": int((of_drawn < limit).sum())}
-    result |= {"photos": len(of_photos), "suspects_among_photos": int((of_photos < limit).sum())}
+    found = nearest(models.sample(generator, len(photos), photos.conditions(), seed=1))
+    result = {"run": name, "drawn": len(found.distances), "suspects": int(found.suspects.sum())}
+    among_photos = int((found.held_out < found.limit).sum())
+    result |= {"photos": len(found.held_out), "suspects_among_photos": among_photos}
     write("photos-copies", result)
     print(json.dumps(result, indent=1))
 
@@ -138,7 +136,7 @@ def draw(folder: str) -> None:
     rows, names = [photos.batch(firsts)], ["a photo"]
     for seed in range(PAIRS):
         drawn = models.sample(generator, photos.num_classes, seed=seed)
-        rows += [drawn, photos.batch(nearest(drawn)[1].squeeze(1))]
+        rows += [drawn, photos.batch(nearest(drawn).indices)]
         names += ["drawn", "nearest photo"]
     figure = plots.image_grid(torch.cat(rows), photos.num_classes, photos.class_names, names)
     with write_whole(FOLDER / "photos-drawn.png") as file:

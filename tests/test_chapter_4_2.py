@@ -85,7 +85,7 @@ def test_a_gradient_s_length_is_that_of_all_weights_together(chapter):
     assert length == pytest.approx(math.sqrt(sum(p.grad.square().sum().item() for p in G.parameters())))
 
 
-def test_a_seed_s_rows_and_their_verdict(chapter):
+def test_a_seed_s_rows_and_their_ratio(chapter):
     rows = chapter["one_seed"](3, stages=(0, 2))
     assert [(r["seed"], r["generator"], r["steps"]) for r in rows] == [
         (3, name, step) for name in ("untrained", "shipped") for step in (0, 2)
@@ -93,9 +93,6 @@ def test_a_seed_s_rows_and_their_verdict(chapter):
     assert all(r["minimax"] > 0 and r["non-saturating"] > 0 and 0 < r["belief"] < 1 for r in rows)
     (ratio,) = chapter["log_ratios"](rows, "shipped")
     assert ratio == pytest.approx(math.log10(rows[3]["minimax"] / rows[3]["non-saturating"]))
-    verdict = chapter["verdict"]
-    assert verdict((-3, -2)) == "supported" and verdict((-0.5, 0.1)) == "not supported"
-    assert verdict((-1.5, -0.5)) == "inconclusive"
 
 
 def test_the_record_holds_the_study_that_the_text_describes(chapter):

@@ -134,12 +134,6 @@ def test_the_bias_of_normal_features_is_the_closed_form(chapter):
     assert chapter["fid_slope"](dead) == pytest.approx(chapter["fid_slope"](x))
 
 
-def test_the_verdict_follows_the_interval(chapter):
-    assert chapter["verdict"]([1.0, 1.1, 0.9], 0.5) == "supported"
-    assert chapter["verdict"]([1.0, 1.1, 0.9], 1.5) == "not supported"
-    assert chapter["verdict"]([1.0, 1.1, 0.9], 1.01) == "inconclusive"
-
-
 def test_one_seed_of_the_study_has_both_arms_at_the_same_moments(chapter):
     rows = chapter["one_seed"](5, 64)
     assert {row["arm"] for row in rows} == {"none", "both"} and {row["seed"] for row in rows} == {5}

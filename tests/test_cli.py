@@ -351,7 +351,12 @@ def test_evaluate_prints_and_writes_the_numbers(vae, tmp_path, capsys):
         ("sample gan-fashion-mnist --n 999,999,999,999 --out x.npy", "would take 784,000.0 GB"),
         ("sample gan-fashion-mnist --n 1 --out x.jpg", ".npy (an array) or .png"),
         ("sample gan-fashion-mnist --n 1 --out nowhere/x.npy", "no folder"),
-        ("sample gan-fashion-mnist --n 1 --out .", "is a folder"),
+        ("sample gan-fashion-mnist --n 1 --out .", "exists already; give the name of a new folder"),
+        ("sample gan-fashion-mnist --n 1 --out a-file", "a-file exists already"),
+        ("sample gan-fashion-mnist --n 1 --out nowhere/x", "no folder"),
+        ("sample gan-fashion-mnist --n 2 --out x.gif", "would be an animation; add --walk"),
+        ("sample gan-fashion-mnist --n 2 --walk --out x.png", "must end in .gif or .webp"),
+        ("sample gan-fashion-mnist --n 1 --walk --out x.gif", "through 2 to 100 images, not 1"),
         (
             "sample gan-fashion-mnist --n 1 --label Hat --out x.npy",
             "'Hat'; there are: 0 T-shirt/top, 1 Trouser",

@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from prodgen import data, device, models
-from prodgen.cli import _load, main
+from prodgen import data, device, models, training
+from prodgen.cli import main
+from prodgen.cli.common import load_model
 from prodgen.training.checkpoint import RunFolder
 
 PROGRAM = (sys.executable, "-m", "prodgen")
@@ -117,11 +118,15 @@ def test_a_run_starts_from_another_ones_weights_and_says_which_did_not_fit(capsy
     assert "begins with the weights of run\n" in capsys.readouterr().out
     assert train("--from", "run", out="more", images=1, folder="others") == 0
     said = capsys.readouterr().out
-    assert "begins with the weights of run; these did not fit and begin anew: vae." in said
+    assert "weights of run; 1 of 20 tensors did not fit and begin anew: vae.embedding.weight\n" in said
     same, run = (models.load(f"{name}/model.safetensors").state_dict() for name in ("same", "run"))
     fresh = models.VAE(28, 3, condition=data.Condition.of_classes(["bus", "car"])).state_dict()
     weight = next(name for name in run if run[name].ndim == 4)
     assert (same[weight] - run[weight]).abs().mean() < 0.1 * (fresh[weight] - run[weight]).abs().mean()
+    grey = training.new_trainer("vae", data.load("others", image_size=28, channels=1))
+    misfits = training.start_from(grey, "run")
+    assert {"vae.embedding.weight", "vae.encoder_maps.0.weight"} < set(misfits)
+    assert not any("decoder_stem" in name for name in misfits), "other classes and channels, the same middle"
     assert "holds a vae, not a gan" in refused(capsys, train, "--from", "run", kind="gan", out="other")
     # With --resume added, the same line goes on from the run's own checkpoint.
     assert train("--from", "run", "--resume", out="same", images=2) == 0
@@ -258,7 +263,7 @@ print(-peak(1000) + peak(8000))
 
 def test_models_go_where_the_fast_device_is(monkeypatch):
     monkeypatch.setattr(device, "best_device", lambda: torch.device("meta"))
-    assert next(_load("gan-fashion-mnist").parameters()).is_meta
+    assert next(load_model("gan-fashion-mnist").parameters()).is_meta
 
 
 # ---- evaluation

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,3 +26,19 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_folder_whole(path: str | Path) -> Iterator[Path]:
+    """A folder to write to that becomes `path` when the block ends well, and leaves nothing when it does not.
+
+    `path` may be an empty folder, and nothing else that exists.  Raises OSError.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        aside.mkdir()
+        yield aside
+        aside.rename(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

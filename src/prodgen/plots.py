@@ -22,7 +22,7 @@ from torch import Tensor
 
 from prodgen.data import to_uint8
 from prodgen.evaluation import t_interval
-from prodgen.models import VAE, Generator, eval_mode
+from prodgen.models import VAE, Generator, eval_mode, great_circle
 
 WIDTH = 5.0  # inches
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -175,18 +175,13 @@ def latent_walk(
     condition: Tensor | None = None,
     row_labels: Sequence[str] = (),
 ) -> Figure:
-    """From one random latent to another in `columns` steps, a pair of them each row.
+    """From one random latent to another in `columns` steps (`models.great_circle`), a pair of them each row.
 
-    The path is the great circle through both (White, 2016): the middle of a straight line lies nearer to the
-    origin than any draw from the prior does.
     condition: (rows, width), for a model that has one; the named values, such as classes, in turn if None.
     row_labels: one a row, at its left.
     """
     ends = torch.randn(2, rows, 1, model.latent_dim, generator=torch.Generator().manual_seed(seed))
-    a, b = ends
-    angle = torch.acos(torch.cosine_similarity(a, b, dim=-1)).unsqueeze(-1)
-    t = torch.linspace(0, 1, columns)[None, :, None]
-    z = ((torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)).flatten(0, 1)
+    z = great_circle(*ends, torch.linspace(0, 1, columns)[None, :, None]).flatten(0, 1)
     device = next(model.parameters()).device
     if model.condition is not None:
         condition = model.condition.in_turn(rows) if condition is None else condition

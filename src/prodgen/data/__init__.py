@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prodgen.data import faces, fashion_mnist, folder, studio
 from prodgen.data.condition import LABEL, Condition, Factor
-from prodgen.data.dataset import ImageDataset, Shuffled, to_float, to_uint8
+from prodgen.data.dataset import ImageDataset, Shuffled, to_float, to_uint8, without_padding
 from prodgen.data.info import DataInfo
 from prodgen.errors import DataError
 
@@ -26,6 +26,7 @@ __all__ = [
     "names",
     "to_float",
     "to_uint8",
+    "without_padding",
 ]
 
 

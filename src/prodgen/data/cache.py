@@ -1,8 +1,8 @@
 """The cache folder: how its files and folders are written, mapped and cleared away."""
 
+import errno
 import mmap
 import os
-import secrets
 import shutil
 import sys
 import time
@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from prodgen.errors import DataError
-from prodgen.files import write_whole
+from prodgen.files import write_folder_whole, write_whole
 
 KEPT = 4  # folders of one source
 UNUSED = 60 * 24 * 3600  # seconds after which a folder goes, whatever its source
@@ -63,18 +63,13 @@ def write_cache_folder(path: Path) -> Iterator[Path]:
 
     Where another process has made `path` meanwhile, that one stays.  Raises DataError as `write_cache`.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with _writable(path.parent):
         try:
-            aside.mkdir()
-            yield aside
-            try:
-                aside.rename(path)
-            except OSError:
-                if not path.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            with write_folder_whole(path) as folder:
+                yield folder
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
 
 
 def forget_old(folder: Path, source: str) -> None:

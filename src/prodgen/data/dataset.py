@@ -21,6 +21,18 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+def without_padding(images: Tensor, content: Sequence[int] | None) -> Tensor:
+    """The middle of images, `content` = (height, width) large: (..., H, W) -> (..., height, width).
+
+    All of them where `content` is None.
+    """
+    if content is None:
+        return images
+    height, width = content
+    top, left = (images.shape[-2] - height) // 2, (images.shape[-1] - width) // 2
+    return images[..., top : top + height, left : left + width]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
     """Images of one data set and split, with what belongs to them.
@@ -29,6 +41,8 @@ class ImageDataset:
     factors: what is known of each image, as `Factor.encode` takes it: name -> (N,) or (N, size). Class labels
         are the factor "label", int64.
     condition: how factors become one vector, all or some of them; None where there are none.
+    content: (height, width) in pixels of the middle of the square, if white padding is all round it in every
+        image; None where there is no such padding.
     """
 
     name: str
@@ -38,6 +52,7 @@ class ImageDataset:
     source: str
     factors: dict[str, Tensor] = field(default_factory=dict)
     condition: Condition | None = None
+    content: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.images)

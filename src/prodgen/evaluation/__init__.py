@@ -10,7 +10,7 @@ from prodgen.evaluation.features import extract, inception_features, predict
 from prodgen.evaluation.images import class_histogram, label_agreement, nearest_neighbours, sharpness
 from prodgen.evaluation.likelihood import elbo, importance_weighted
 from prodgen.evaluation.manifold import precision_recall_density_coverage
-from prodgen.evaluation.memorisation import Nearest, nearest_photos, network_for
+from prodgen.evaluation.memorisation import RARE, Nearest, nearest_photos, network_for
 from prodgen.evaluation.report import evaluate
 from prodgen.evaluation.statistics import (
     Estimate,
@@ -22,6 +22,7 @@ from prodgen.evaluation.statistics import (
 from prodgen.evaluation.verdicts import Evidence, Verdict, evidence, judge, verdict, wrong_controls
 
 __all__ = [
+    "RARE",
     "Estimate",
     "EvaluationError",
     "Evidence",

@@ -4,7 +4,7 @@ from prodgen.errors import ModelError
 from prodgen.models.classifier import Classifier
 from prodgen.models.gan import Discriminator, Generator
 from prodgen.models.io import KINDS, kind_of, load, load_metadata, save_as
-from prodgen.models.sampling import eval_mode, sample, sample_batches
+from prodgen.models.sampling import eval_mode, great_circle, sample, sample_batches
 from prodgen.models.vae import VAE
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Generator",
     "ModelError",
     "eval_mode",
+    "great_circle",
     "kind_of",
     "load",
     "load_metadata",

@@ -25,6 +25,16 @@ def eval_mode(*models: nn.Module) -> Iterator[None]:
             model.train(mode)
 
 
+def great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """From a (t = 0) to b (t = 1), both (..., latent_dim), on the great circle through them (White, 2016).
+
+    The middle of a straight line lies nearer to the origin than any draw from the prior does. t: (..., 1),
+    or whatever else broadcasts.
+    """
+    angle = torch.acos(torch.cosine_similarity(a, b, dim=-1)).unsqueeze(-1)
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+
+
 def sample_batches(
     model: Generator | VAE, n: int, condition: Tensor | None = None, seed: int = 0, batch_size: int = 500
 ) -> Iterator[Tensor]:

@@ -74,6 +74,7 @@ def settings_of(trainer: Trainer, dataset: ImageDataset, seed: int, processes: i
     for name, network in trainer.networks.items():
         configs[name] = {k: v for k, v in getattr(network, "config", {}).items() if k != "condition"}
     factors = dataset.condition.factors if dataset.condition else ()
+    content = {"content": list(dataset.content)} if dataset.content else {}
     return {
         "kind": trainer.kind,
         "recipe": json.dumps(dataclasses.asdict(trainer.recipe)),
@@ -83,7 +84,17 @@ def settings_of(trainer: Trainer, dataset: ImageDataset, seed: int, processes: i
         "photos": f"with SHA-256 {dataset.digest()[:16]}",
         "seed": seed,
         "processes": processes,
+        **content,
     }
+
+
+def _difference(key: str, was: Any, now: Any) -> str:
+    """What a setting was and is, in words; of a recipe only the fields that differ."""
+    if key != "recipe":
+        return f"{key} was {was}, is {now}"
+    old, new = json.loads(was), json.loads(now)
+    fields = [field for field in old | new if old.get(field) != new.get(field)]
+    return "recipe: " + ", ".join(f"{field} was {old.get(field)}, is {new.get(field)}" for field in fields)
 
 
 class RunFolder:
@@ -126,7 +137,7 @@ class RunFolder:
         state = read(self.path / CHECKPOINT)
         was = state["settings"]
         if differing := [key for key in settings if was.get(key) != settings[key]]:
-            difference = "; ".join(f"{key} was {was.get(key)}, is {settings[key]}" for key in differing)
+            difference = "; ".join(_difference(key, was.get(key), settings[key]) for key in differing)
             raise TrainingError(
                 f"the run in {self.path} was started otherwise: {difference}. Resume it with what it was "
                 "started with, or choose another folder."

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from prodgen.errors import TrainingError
 from prodgen.losses import ADVERSARIAL, r1_penalty
 from prodgen.presets import GANRecipe
 from prodgen.training.augment import augment
@@ -26,6 +27,10 @@ class GANTrainer(Trainer):
     ):
         super().__init__(recipe or GANRecipe(), generator=generator, discriminator=discriminator)
         self.generator, self.discriminator = generator, discriminator
+        if self.recipe.loss not in ADVERSARIAL:
+            raise TrainingError(
+                f"There is no loss {self.recipe.loss!r}; there are: {', '.join(ADVERSARIAL)}."
+            )
         self.loss = ADVERSARIAL[self.recipe.loss]
         self.augmented = augmented
 

@@ -22,7 +22,7 @@ from prodgen.training.interrupts import noted_interrupts
 from prodgen.training.optimiser import learning_rate, set_learning_rate
 from prodgen.training.processes import agreed, averaged_gradients, broadcast_parameters
 from prodgen.training.trainer import Trainer
-from prodgen.training.watch import Run, check_weights, mean_finite, print_line
+from prodgen.training.watch import Run, check_weights, mean_finite, progress_line
 
 REPORT_EVERY = 5_000  # images at least: a small folder's epoch is over in a moment
 FLUSH_EVERY = 50  # steps between looks at the losses: reading one makes a GPU wait
@@ -72,7 +72,7 @@ def train(
     if out is not None:
         models.kind_of(trainer.model)  # refused now, and not when there is something to lose
     if progress:
-        callbacks = (lambda run: print_line(run, images, minutes), *callbacks)
+        callbacks = (lambda run: print(progress_line(run, images, minutes), flush=True), *callbacks)
     accelerator, kept = Accelerator(), contextlib.nullcontext()
     if out is not None:
         kept = RunFolder(out, resume, writes=accelerator.is_main_process)

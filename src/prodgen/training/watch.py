@@ -24,14 +24,27 @@ class Run:
     interrupted: bool = False
 
 
-def print_line(run: Run, images: int | None, minutes: float | None) -> None:
-    """One line of progress towards a budget of images or minutes."""
-    if run.history:
-        goal = f"of {images:,}" if images else f"in {run.seconds / 60:.1f} of {minutes:g} min"
-        last = "  ".join(f"{k} {v:.3f}" for k, v in run.history[-1].items() if k != "images")
-        print(
-            f"{run.images_seen:,} {goal} images  {run.images_seen / run.seconds:,.0f}/s  {last}", flush=True
-        )
+def progress_line(run: Run, images: int | None, minutes: float | None) -> str:
+    """How far a run is towards its budget, the time that it still needs, and what it logged last."""
+    if images:
+        line = f"{run.images_seen:,} of {images:,} images"
+    else:
+        line = f"{run.images_seen:,} images in {run.seconds / 60:.1f} of {minutes:g} min"
+    if not run.images_seen:  # stopped before the first step
+        return line
+    line += f"  {run.images_seen / run.seconds:,.0f}/s"
+    left = run.seconds * (images / run.images_seen - 1) if images else 60 * minutes - run.seconds
+    if left > 0:
+        line += f"  {duration(left)} left"
+    last = run.history[-1] if run.history else {}
+    return "  ".join([line, *(f"{name} {value:.3f}" for name, value in last.items() if name != "images")])
+
+
+def duration(seconds: float) -> str:
+    """A time as one would say it, such as "50 s", "12 min" or "2.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def mean_finite(

@@ -91,6 +91,7 @@ def load(
         source=readable(str(root)),
         factors={LABEL: torch.tensor(about["labels"][part])} if names else {},
         condition=Condition.of_classes(names) if names else None,
+        content=None if about["content"] == [image_size] * 2 else tuple(about["content"]),
     )
 
 
@@ -110,20 +111,21 @@ def _check(root: Path, split: str, image_size: int | None, channels: int, crop: 
         raise DataError(f"A folder of images has no split {split!r}; it has: {', '.join(SPLITS)}.")
 
 
-def _attempt(path: Path, how: tuple[int, int, str]) -> tuple[np.ndarray | None, str, bool]:
-    """The pixels and what is odd about them; or None, why not, and whether another time may do better."""
+def _attempt(path: Path, how: tuple[int, int, str]) -> tuple[np.ndarray | None, str, tuple[int, int], bool]:
+    """What `decode` gives; or None, why not, no size, and whether another time may do better."""
     try:
         return *decode(path, *how), False
     except UnidentifiedImageError:
         wanted = {".heic": "HEIF", ".heif": "HEIF", ".avif": "AVIF"}.get(path.suffix.lower())
         if wanted in READERS.keys() - set(FORMATS):
-            return None, f"install {READERS[wanted]}, or convert it to .jpg", False
-        return None, "no image format that Pillow reads", False
+            return None, f"install {READERS[wanted]}, or convert it to .jpg", (0, 0), False
+        return None, "no image format that Pillow reads", (0, 0), False
     except MemoryError:
-        return None, "not enough memory", True
+        return None, "not enough memory", (0, 0), True
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
         passing = isinstance(error, OSError) and error.errno is not None  # the disk's fault, not the file's
-        return None, getattr(error, "strerror", None) or str(error) or type(error).__name__, passing
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return None, why, (0, 0), passing
 
 
 def _read_cache(cache: Path) -> tuple[np.ndarray, dict[str, Any]] | None:
@@ -145,10 +147,11 @@ def _read_cache(cache: Path) -> tuple[np.ndarray, dict[str, Any]] | None:
 def _fill_cache(cache: Path, root: Path, found: Found, how: tuple[int, int, str]) -> None:
     """Decodes the images and writes them in the order of the layout.
 
-    images.npy, and about.json: how many are of "train" and of "test", labels, remarks, what is broken why.
+    images.npy, and about.json: how many are of "train" and of "test", labels, what they have in common of
+    padding, remarks, what is broken why.
     """
     with write_cache_folder(cache) as folder:
-        rows, odd, broken, passing = _decode_all(folder / "decoded", root, sorted(found.stamps), how)
+        rows, sizes, odd, broken, passing = _decode_all(folder / "decoded", root, sorted(found.stamps), how)
         if not rows:
             bad = sorted((found.unreadable | broken).items())
             named = [f"{readable(file)} ({why})" for file, why in bad] + sorted(map(readable, found.others))
@@ -174,6 +177,7 @@ def _fill_cache(cache: Path, root: Path, found: Found, how: tuple[int, int, str]
             "test": len(layout.test),
             "labels": [number[layout.classes[file]] for file in order] if names else [],
             "class_names": names,
+            "content": [max(sides) for sides in zip(*(sizes[file] for file in order), strict=True)],
             "remarks": layout.remarks + ([f"{len(odd):,} very dark: {_some(odd)}"] if odd else []),
             "broken": broken,
             "passing": passing,
@@ -183,12 +187,13 @@ def _fill_cache(cache: Path, root: Path, found: Found, how: tuple[int, int, str]
 
 def _decode_all(
     out_file: Path, root: Path, files: Sequence[str], how: tuple[int, int, str]
-) -> tuple[dict[str, int], list[str], dict[str, str], list[str]]:
+) -> tuple[dict[str, int], dict[str, tuple[int, int]], list[str], dict[str, str], list[str]]:
     """Writes the pixels of what can be decoded to a file, one image after the other.
 
-    Returns {file: its place there}, [odd ones], {broken file: why}, [those of them to be tried again].
+    Returns {file: its place there}, {file: height and width without padding}, [odd ones], {broken file: why},
+    [those of them to be tried again].
     """
-    rows, odd, broken, passing = {}, [], {}, []
+    rows, sizes, odd, broken, passing = {}, {}, [], {}, []
     terminal, shown = sys.stderr.isatty(), time.monotonic()
     with (
         out_file.open("wb") as out,
@@ -200,12 +205,12 @@ def _decode_all(
             if done % CHUNK == 0:
                 chunk = [root / file for file in files[done : done + CHUNK]]
                 results = pool.map(_attempt, chunk, [how] * len(chunk))
-            pixels, remark, again = next(results)
+            pixels, remark, size, again = next(results)
             if pixels is None:
                 broken[file] = remark
                 passing += [file] * again
             else:
-                rows[file] = len(rows)
+                rows[file], sizes[file] = len(rows), size
                 out.write(pixels.tobytes())
                 odd += [f"{readable(file)} ({remark})"] if remark else []
             last = done + 1 == len(files)
@@ -213,7 +218,7 @@ def _decode_all(
                 shown = time.monotonic()
                 progress = f"decoding {root} once: {done + 1:,} of {len(files):,} images"
                 _say(progress, end="\r" if terminal and not last else "\n")
-    return rows, odd, broken, passing
+    return rows, sizes, odd, broken, passing
 
 
 def _left_out(unreadable: dict[str, str], others: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 CROPS = ("letterbox", "centre")
-DECODER = 2  # to be raised whenever decode() comes to give other pixels: it makes older caches unused
+DECODER = 3  # to be raised whenever decode() comes to give other pixels: it makes older caches unused
 GAP = 3  # an image is brought to this many times its final size quickly, from there by the best filter
 TURNS = {  # EXIF orientation -> what turns the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,10 +31,11 @@ with suppress(ImportError):  # photos of telephones, for those who have installe
 FORMATS = [name for name in "JPEG PNG WEBP BMP GIF TIFF AVIF JPEG2000 PPM HEIF".split() if name in Image.OPEN]
 
 
-def decode(path: Path, image_size: int, channels: int, crop: str) -> tuple[np.ndarray, str]:
+def decode(path: Path, image_size: int, channels: int, crop: str) -> tuple[np.ndarray, str, tuple[int, int]]:
     """One image file -> uint8 (channels, image_size, image_size), and what is odd about it ("": nothing).
 
-    crop "letterbox" shows the whole image with white bars, "centre" fills the square with its middle.
+    Behind these, height and width of the image's own part of the square, which lies in its middle: crop
+    "letterbox" shows the whole image with white bars, "centre" fills the square with the image's middle.
     Raises what Pillow raises on a bad file, and ValueError for pixels whose white is unknown.
     """
     mode = "L" if channels == 1 else "RGB"
@@ -51,17 +52,17 @@ def decode(path: Path, image_size: int, channels: int, crop: str) -> tuple[np.nd
         scale = image_size / max(width, height)
         size = max(1, round(scale * width)), max(1, round(scale * height))
         inner = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=GAP)
-        square = Image.new(mode, (image_size, image_size), "white")
-        square.paste(
-            _finished(inner, profile, mode), ((image_size - size[0]) // 2, (image_size - size[1]) // 2)
-        )
+        own = _finished(inner, profile, mode)
     else:
         left, top = max(0, width - height) / 2, max(0, height - width) / 2
         box = (left, top, width - left, height - top)
-        square = flat.resize((image_size, image_size), Image.Resampling.LANCZOS, box, reducing_gap=GAP)
-        square = _finished(square, profile, mode)
-    pixels = np.atleast_3d(np.asarray(square if turn is None else square.transpose(turn)))
-    return pixels.transpose(2, 0, 1), remark
+        own = flat.resize((image_size, image_size), Image.Resampling.LANCZOS, box, reducing_gap=GAP)
+        own = _finished(own, profile, mode)
+    own = own if turn is None else own.transpose(turn)
+    square = Image.new(mode, (image_size, image_size), "white")
+    square.paste(own, ((image_size - own.width) // 2, (image_size - own.height) // 2))
+    pixels = np.atleast_3d(np.asarray(square)).transpose(2, 0, 1)
+    return pixels, remark, (own.height, own.width)
 
 
 def _orientation(image: Image.Image) -> int | None:
