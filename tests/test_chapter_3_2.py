@@ -9,7 +9,7 @@ from chapters import run_core
 from matplotlib.figure import Figure
 from scipy import stats
 
-from prodgen import data, losses, models, training
+from prodgen import data, evaluation, losses, models, training
 
 NAME = "03-2-vae"
 NAMES = data.describe("fashion-mnist").class_names
@@ -234,14 +234,13 @@ def test_noise_has_the_strength_asked_for_and_the_filters_keep_a_plain_image(cha
         torch.testing.assert_close(cleaned, plain)
 
 
-# ---------------------------------------------------------------- verdicts and explorer
+# ---------------------------------------------------------------- the record, and the explorer
 
 
-def test_a_verdict_needs_the_whole_interval_beyond_the_margin(chapter):
+def test_a_mean_is_told_with_half_of_its_interval(chapter):
     values = [1.0, 1.1, 0.9, 1.05, 0.95]
-    assert chapter["judge"](values, 0.5) == "supported"
-    assert chapter["judge"](values, 1.5) == "not supported"
-    assert chapter["judge"](values, 1.0) == "inconclusive"
+    low, high = evaluation.t_interval(values)
+    assert chapter["mean_and_half"](values, 3) == f"1.000 ± {(high - low) / 2:.3f}"
     assert chapter["mean_and_half"](values) == "1.0 ± 0.1"
 
 

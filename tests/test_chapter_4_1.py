@@ -136,16 +136,20 @@ def test_together_with_the_minimax_loss_never_comes_nearer(chapter):
 
 
 def test_the_rules_end_as_the_text_says(chapter):
-    endings = {
-        rule: chapter["ending"](chapter["walk"](rule))
+    left = {
+        rule: chapter["left_over"](chapter["walk"](rule))
         for rule in ("minimax, together", "together", "in turn", "in turn, R1", "one sum")
     }
-    words = {rule: word for rule, (_, word) in endings.items()}
-    assert words == {
-        "minimax, together": "diverges",
-        "together": "stays away",
-        "in turn": "stays away",
-        "in turn, R1": "converges",
-        "one sum": "stays away",
-    }
-    assert endings["one sum"][0] == 1
+    assert left["one sum"] == 1 < left["minimax, together"]
+    assert left["in turn, R1"] < 0.01 < left["in turn"] < left["together"]
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_in_turn_arrives_like_one_over_the_root_of_time_and_together_stays_on_its_ring(chapter, rate):
+    for steps in (2_000, 50_000):
+        found = chapter["far_walk"](steps, rate, True)
+        assert found == pytest.approx(chapter["in_turn_radius"](steps, rate), rel=0.05)
+    assert chapter["far_walk"](50_000, rate, False) == pytest.approx(math.sqrt(2 * rate), rel=0.05)
+    for in_turn, rule in ((True, "in turn"), (False, "together")):
+        end = chapter["walk"](rule, steps=30, rate=rate)[-1]
+        assert chapter["far_walk"](30, rate, in_turn) == pytest.approx(math.hypot(*end))

@@ -1,6 +1,6 @@
 """What chapters put on the page: tables and sentences, as Markdown."""
 
-from prodgen import notebook
+from prodgen import evaluation, notebook, recorded
 
 
 def test_a_table_of_computed_numbers_is_markdown():
@@ -15,3 +15,27 @@ def test_said_text_reaches_the_notebook_as_markdown(monkeypatch):
     monkeypatch.setattr(notebook, "display", shown.append)
     notebook.say("**1.5**")
     assert [thing._repr_markdown_() for thing in shown] == ["**1.5**"]
+
+
+def test_a_chapter_s_claims_stand_in_one_table_with_their_verdicts_and_controls():
+    lines = notebook.claims_table("02-4-optimisers").splitlines()
+    own = recorded.claims("02-4-optimisers")
+    assert len(lines) == 2 + len(own)
+    for line, claim in zip(lines[2:], own, strict=True):
+        assert claim["term"] in line and claim["claim"] in line
+        assert f"**{evaluation.judge(claim).word}**" in line
+        assert all(control["name"] in line for control in claim["controls"])
+        assert "classify, 100 steps: " in line and "(margin 1.05)" in line
+
+
+def test_a_claim_without_a_test_says_why_and_what_one_would_need():
+    [claim] = recorded.claims("04-3-faces")
+    row = notebook.claims_table("04-3-faces").splitlines()[-1]
+    assert "**not tested here**" in row
+    assert claim["not_tested"]["because"] in row and claim["not_tested"]["needs"] in row
+
+
+def test_a_source_is_what_is_installed():
+    listing = notebook.source(notebook.say, evaluation.sharpness)
+    assert listing.startswith("```python\ndef say(text: str)") and listing.endswith("\n```")
+    assert "\n\ndef sharpness(" in listing

@@ -25,7 +25,9 @@ def notebook(path):
 
 
 def title_number(name: str) -> str:
-    """ "5.2" for 05-2-implementation, "6.6.1" for 06-6-1-higher-quality: what the article numbers it."""
+    """What the article numbers it: "5.2" for 05-2-implementation; "" for 00-primer, which is not in it."""
+    if name.startswith("00-"):
+        return ""
     return ".".join(str(int(n)) for n in re.match(r"\d+(?:-\d+)*", name).group().split("-"))
 
 
@@ -73,8 +75,10 @@ def test_title_has_the_number_of_the_file_and_both_headings(path, notebook):
     first = notebook.cells[0]
     headings = [line for line in first.source.splitlines() if line.startswith("# ")]
     assert first.cell_type == "markdown" and len(headings) == 1
-    assert re.match(rf"# {re.escape(title_number(path.stem))}\.? [A-Z]", headings[0]), headings[0]
-    assert re.search(r"[\u4e00-\u9fff]", headings[0]), "the article's Chinese heading is missing"
+    number = title_number(path.stem)
+    start = rf"# {re.escape(number)}\.? [A-Z]" if number else "# [A-Z]"
+    assert re.match(start, headings[0]), headings[0]
+    assert re.search(r"[\u4e00-\u9fff]", headings[0]), "the Chinese heading is missing"
 
 
 def test_set_up_cell_is_the_common_one_and_second(notebook):
