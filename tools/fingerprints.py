@@ -65,8 +65,8 @@ KNOWN_STALE = {
     "vae-fashion-mnist": f"{NOISE}; it learns four times as fast; {SCORES}",
     "03-1-gan": "it takes the GAN that ships, which is a wider one now",
     "03-3-comparison": NOISE,
-    "04-2-derivations": "the embedding of a condition takes its first weights from other random numbers; the GAN "
-    "that ships is a wider one now",
+    "04-2-derivations": "the embedding of a condition takes its first weights from other random numbers; the "
+    "GAN that ships is a wider one now",
     "04-3-faces": NOISE,
 }
 
