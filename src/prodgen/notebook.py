@@ -40,10 +40,15 @@ def claims_table(chapter: str) -> str:
 def _intervals(claim: Mapping[str, Any]) -> list[str]:
     """Each case's intervals, at 99 per cent, beside the margin."""
     return [
-        f"{case}: {', '.join(f'{one.low:.2f} to {one.high:.2f}' for one in measures)} "
+        f"{case}: {', '.join(f'{_short(one.low)} to {_short(one.high)}' for one in measures)} "
         f"(margin {', '.join(dict.fromkeys(f'{one.margin:g}' for one in measures))})"
         for case, measures in evaluation.evidence(claim).items()
     ]
+
+
+def _short(value: float) -> str:
+    """Two decimals, and a large number as a power of ten."""
+    return f"{value:.2f}" if abs(value) < 1e4 else f"{value:.0e}"
 
 
 def source(*pieces: object) -> str:
