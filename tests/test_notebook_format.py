@@ -25,8 +25,9 @@ def notebook(path):
 
 
 def title_number(name: str) -> str:
-    """What the article numbers it: "5.2" for 05-2-implementation; "" for 00-primer, which is not in it."""
-    if name.startswith("00-"):
+    """What the article numbers it: "5.2" for 05-2-implementation; "" for a page that is not in it."""
+    rows = (BOOK / "headings.tsv").read_text("utf-8").splitlines()
+    if name not in {row.split("\t")[3] for row in rows}:
         return ""
     return ".".join(str(int(n)) for n in re.match(r"\d+(?:-\d+)*", name).group().split("-"))
 
