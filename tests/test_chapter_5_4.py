@@ -43,14 +43,14 @@ def test_the_band_holds_one_more_run_in_19_of_20_cases(chapter):
     assert inside / 4000 == pytest.approx(0.95, abs=0.012)  # 3.5 standard errors
 
 
-def test_the_verdict_names_the_side(chapter):
+def test_a_run_outside_the_band_is_told_on_which_side(chapter):
     low, high = chapter["band"]([4.0, 5.0, 6.0])
     for score, words in (
         (5.0, "inside the band"),
         (high + 0.01, "outside, worse"),
         (low - 0.01, "outside, better"),
     ):
-        assert chapter["verdict"](score, [4.0, 5.0, 6.0]) == words
+        assert chapter["placed"](score, [4.0, 5.0, 6.0]) == words
 
 
 def test_the_bound_is_the_package_s(chapter):

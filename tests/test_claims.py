@@ -110,7 +110,7 @@ def test_the_margin_on_faces_is_out_of_reach():
     )
     falls = [half[seed] - end[seed] for seed in end]
     margin = 0.1 * sum(end.values()) / len(end)
-    assert evaluation.seeds_needed(falls, margin / 2, LEVEL) > 1_000  # "thousands of runs"
+    assert evaluation.seeds_needed(falls, margin / 2, LEVEL) > 1_000  # "more than a thousand runs"
 
 
 # ---------------------------------------------------------------- the page's picture

@@ -47,7 +47,9 @@ def _intervals(claim: Mapping[str, Any]) -> list[str]:
 
 
 def _short(value: float) -> str:
-    """Two decimals, and a large number as a power of ten."""
+    """Two decimals, three of a small number, and a large one as a power of ten."""
+    if abs(value) < 0.1:
+        return f"{value:.3f}"
     return f"{value:.2f}" if abs(value) < 1e4 else f"{value:.0e}"
 
 
