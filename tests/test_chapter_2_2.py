@@ -1,4 +1,4 @@
-"""Chapter 2.2's own functions: activations, their slopes, what depth does to gradients, the race."""
+"""Chapter 2.2's own functions: activations, slopes, what depth does to gradients, own starts, the race."""
 
 import math
 
@@ -56,7 +56,8 @@ def test_gradients_shrink_by_the_factor_where_its_assumptions_hold(chapter):
     labels = torch.arange(256) % 10
     shares = []
     for seed in range(5):
-        sizes = chapter["gradient_sizes"]("ReLU", 1.0, photos, labels, seed)
+        layers = chapter["stack"](chapter["DEPTH"], chapter["WIDTH"], 1.0, seed)
+        sizes = chapter["gradient_sizes"](layers, torch.relu, photos, labels)
         assert len(sizes) == chapter["DEPTH"]
         shares.append(math.log10(sizes[0] / sizes[-1]))
     predicted = (chapter["DEPTH"] - 1) / 2 * math.log10(chapter["factor"]("ReLU", 1, 1))
@@ -72,20 +73,47 @@ def easy(n):
     return x, labels
 
 
-def test_a_race_that_is_won_says_when_and_one_that_is_lost_says_never(chapter):
+def test_a_stack_for_tanh_is_rewritten_for_sigmoids_and_keeps_as_much_of_its_gradient(chapter):
+    photos, labels = easy(100)
+    plain = chapter["stack"](6, 64, 1.2, seed=1)
+    with torch.no_grad():
+        for layer in plain:
+            layer.bias.normal_(generator=torch.Generator().manual_seed(0))
+    logits = chapter["forward"](plain, photos, torch.tanh)[-1]
+    left = chapter["share_left"](plain, "tanh", photos, labels)
+    changed = chapter["as_sigmoids"](plain)
+    torch.testing.assert_close(chapter["forward"](changed, photos, torch.sigmoid)[-1], logits)
+    assert chapter["share_left"](changed, "sigmoid", photos, labels) == pytest.approx(left, rel=1e-3)
+
+
+def test_the_relu_s_own_gain_is_the_known_one_and_the_sigmoid_s_that_of_the_tanh(chapter):
+    photos, labels = easy(100)
+    assert chapter["own_gain"]("ReLU", photos, labels) == 2**0.5
+    assert chapter["own_gain"]("tanh", photos, labels) == chapter["own_gain"]("sigmoid", photos, labels)
+
+
+def test_a_race_that_is_won_says_when_and_one_that_is_lost_costs_the_budget(chapter):
     runners, judges = easy(6400), easy(500)
-    needed, curve = chapter["race"]("ReLU", 1, 0.1, *runners, *judges, seed=0, budget=6400)
+    relu = chapter["started"]("ReLU", 1, 2**0.5, seed=0)
+    needed, curve = chapter["race"](*relu, 0.1, *runners, *judges, seed=0, budget=6400)
     looks = range(chapter["EVERY"], 6400 + 1, chapter["EVERY"])
     assert len(curve) == len(looks) and needed == looks[[c >= chapter["GOAL"] for c in curve].index(True)]
-    needed, curve = chapter["race"]("sigmoid", 5, 1e-6, *runners, *judges, seed=0, budget=1280)
-    assert needed is None and max(curve) < chapter["GOAL"]
+    sigmoid = chapter["started"]("sigmoid, gain 1", 5, 1.0, seed=0)
+    needed, curve = chapter["race"](*sigmoid, 1e-6, *runners, *judges, seed=0, budget=1280)
+    assert needed == 1280 and max(curve) < chapter["GOAL"]
 
 
-def test_one_seed_gives_a_row_for_each_stack_and_each_runner(chapter):
-    rows = chapter["one_seed"](*easy(640), *easy(100), seed=3, rates=(0.1,), budget=640)
+def test_the_pilots_choose_and_one_seed_gives_a_row_for_each_stack_and_each_runner(chapter):
+    chapter = chapter | {"PILOTS": (0,)}
+    parts = *easy(640), *easy(100)
+    rows = chapter["pilots"](*parts, rates=(1e-6, 0.1), budget=640)
+    assert chapter["best_pilot"](rows, "ReLU", 1) == (2**0.5, 0.1)
+    rows = chapter["one_seed"](rows, *parts, seed=3, budget=640)
     depth = [row for row in rows if row["study"] == "depth"]
-    assert len(depth) == len(NAMES) * len(chapter["GAINS"])
-    assert len(rows) - len(depth) == len(chapter["RUNNERS"]) * len(chapter["DEPTHS"])
+    own = [row for row in depth if row["start"] == "own"]
+    assert len(depth) - len(own) == len(NAMES) * len(chapter["GAINS"])
+    assert [row["activation"] for row in own] == ["sigmoid", "tanh", "ReLU", "SiLU"]
+    assert len(rows) - len(depth) == (len(chapter["RUNNERS"]) + 1) * len(chapter["DEPTHS"])
     assert {row["seed"] for row in rows} == {3}
 
 

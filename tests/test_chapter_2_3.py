@@ -1,4 +1,4 @@
-"""Chapter 2.3's losses are the library's and the package's, its rule decides, its explorer draws."""
+"""Chapter 2.3's losses are the library's and the package's, its study's pictures are what it says."""
 
 import math
 
@@ -82,12 +82,20 @@ def test_the_landscape_s_slope_is_its_own(chapter):
         assert grid.shape == (1, 2) and grid[0, 0] == pytest.approx(height(0.7, -0.4))
 
 
-def test_the_rule_has_three_answers(chapter):
-    verdict = chapter["verdict"]
-    assert verdict([0.70, 0.71, 0.72], [80, 90, 100]) == "not supported"
-    assert verdict([0.70, 0.71, 0.72], [0.5, 0.6, 0.7]) == "supported"
-    assert verdict([0.95, 0.96, 0.97], [80, 90, 100]) == "inconclusive"
-    assert verdict([0.70, 0.71, 0.72], [1.5, 2.0, 2.5]) == "inconclusive"
+def test_known_cases_are_the_truth_spoilt_and_moved(chapter):
+    truth = torch.rand(20, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = chapter["known_cases"](truth, seed=1)
+    errors = [(found[name] - truth).abs().mean() for name in ("a little noise", "much noise")]
+    assert 0 < 5 * errors[0] < errors[1] and all(x.abs().max() <= 1 for x in found.values())
+    assert torch.equal(found["moved"][..., 2:], truth[..., :-2])
+
+
+def test_the_mean_of_ten_starts_from_the_nearest_and_has_less_error(chapter):
+    photos = torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = chapter["proposals"](photos, photos[:20], seed=0, steps=1)
+    assert torch.equal(found["nearest"], photos[:20])  # the photo itself has its own thumbnail
+    rest = (10 * found["mean of ten"] - found["nearest"]) / 9
+    assert rest.abs().max() < 1 and (rest - photos[:20]).abs().mean() > 0.1
 
 
 def test_a_thumbnail_is_the_mean_of_blocks_and_outputs_become_photos(chapter):

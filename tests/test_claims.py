@@ -113,18 +113,6 @@ def test_the_margin_on_faces_is_out_of_reach():
     assert evaluation.seeds_needed(falls, margin / 2, LEVEL) > 1_000  # "thousands of runs"
 
 
-def test_photos_at_random_are_as_close_by_the_unpaired_distance_and_farthest_from_the_truth():
-    rows = recorded.load_result("02-3-losses")["values"]
-    methods = {row["method"] for row in rows}
-
-    def mean(key, method):
-        values = recorded.by_seed(rows, key, {"method": method}).values()
-        return sum(values) / len(values)
-
-    assert mean("fid", "photos") < 1.5 * mean("fid", "nearest")
-    assert max(methods, key=lambda method: mean("mse", method)) == "photos"
-
-
 # ---------------------------------------------------------------- the page's picture
 
 PICTURE = ElementTree.parse(BOOK / "_static" / "verdicts.svg")

@@ -25,7 +25,7 @@ def test_a_chapter_s_claims_stand_in_one_table_with_their_verdicts_and_controls(
         assert claim["term"] in line and claim["claim"] in line
         assert f"**{evaluation.judge(claim).word}**" in line
         assert all(control["name"] in line for control in claim["controls"])
-        assert "classify, 100 steps: " in line and "(margin 1.05)" in line
+        assert "classify, 400 steps: " in line and "(margin 1.05)" in line
 
 
 def test_a_claim_without_a_test_says_why_and_what_one_would_need():

@@ -199,7 +199,10 @@ def _activations(study: ModuleType) -> list[dict]:
     x, y = train.batch(slice(0, 2_000)).flatten(1), train.labels[:2_000]
     x = (x - x.mean()) / x.std()
     parts = x[:1_500], y[:1_500], x[1_500:], y[1_500:]
-    return study.one_seed(*parts, SEED, rates=(0.1,), budget=1_280)
+    study.PILOTS = (SEED,)
+    rows = study.pilots(*parts, rates=(0.1,), budget=640)
+    _, curve = study.race(*study.started("ReLU", 1, 2**0.5, SEED), 0.1, *parts, SEED, 1_280)
+    return [*rows, *study.one_seed(rows, *parts, SEED, budget=640), {"curve": curve}]
 
 
 def _losses(study: ModuleType) -> list[dict]:
@@ -207,9 +210,16 @@ def _losses(study: ModuleType) -> list[dict]:
 
 
 def _optimisers(study: ModuleType) -> list[dict]:
-    cases = ("classify", "SGD", 0.1), ("classify", "momentum", 0.03), ("rebuild", "Adam", 0.001)
-    rows = [row for case in cases for row in study.one_case(*case, SEED, stops=(5, 20))]
-    return [*rows, study.rising_share(SEED, steps=10)]
+    study.PILOTS, stops = (SEED,), (5, 20)
+    rows = []
+    for task, name, rate in (
+        ("classify", "SGD", 0.1),
+        ("classify", "momentum", 0.03),
+        ("rebuild", "Adam", 0.001),
+    ):
+        rows += study.pilots(task, name, (rate,), stops)
+        rows += study.judged(rows, task, name, SEED + 1, stops)
+    return rows
 
 
 def _training_loop(study: ModuleType) -> list[dict]:
