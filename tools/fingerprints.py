@@ -202,7 +202,10 @@ def _activations(study: ModuleType) -> list[dict]:
     x, y = train.batch(slice(0, 2_000)).flatten(1), train.labels[:2_000]
     x = (x - x.mean()) / x.std()
     parts = x[:1_500], y[:1_500], x[1_500:], y[1_500:]
-    return study.one_seed(*parts, SEED, rates=(0.1,), budget=1_280)
+    study.PILOTS = (SEED,)
+    rows = study.pilots(*parts, rates=(0.1,), budget=640)
+    _, curve = study.race(*study.started("ReLU", 1, 2**0.5, SEED), 0.1, *parts, SEED, 1_280)
+    return [*rows, *study.one_seed(rows, *parts, SEED, budget=640), {"curve": curve}]
 
 
 def _losses(study: ModuleType) -> list[dict]:
