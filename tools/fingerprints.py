@@ -213,9 +213,12 @@ def _losses(study: ModuleType) -> list[dict]:
 
 
 def _optimisers(study: ModuleType) -> list[dict]:
-    cases = ("classify", "SGD", 0.1), ("classify", "momentum", 0.03), ("rebuild", "Adam", 0.001)
-    rows = [row for case in cases for row in study.one_case(*case, SEED, stops=(5, 20))]
-    return [*rows, study.rising_share(SEED, steps=10)]
+    study.PILOTS, stops = (SEED,), (5, 20)
+    rows = []
+    for task, name, rate in ("classify", "SGD", 0.1), ("classify", "momentum", 0.03), ("rebuild", "Adam", 0.001):
+        rows += study.pilots(task, name, (rate,), stops)
+        rows += study.judged(rows, task, name, SEED + 1, stops)
+    return rows
 
 
 def _training_loop(study: ModuleType) -> list[dict]:
