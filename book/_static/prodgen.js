@@ -12,3 +12,15 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   for (const holder of document.querySelectorAll(".mermaid")) new MutationObserver(name).observe(holder, { childList: true });
 });
+
+// A product in three dimensions: its viewer, a megabyte, is loaded where a page shows one. Only over https may a
+// button offer the reader's own room: it hands the model to another program.
+const here = document.currentScript.src;
+document.addEventListener("DOMContentLoaded", () => {
+  const viewers = document.querySelectorAll("model-viewer");
+  if (!viewers.length) return;
+  if (location.protocol === "https:") for (const viewer of viewers) viewer.setAttribute("ar", "");
+  const script = document.createElement("script");
+  script.src = new URL("vendor/@google/model-viewer/model-viewer-umd.min.js", here);
+  document.head.append(script);
+});
