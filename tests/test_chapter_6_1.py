@@ -1,4 +1,4 @@
-"""Chapter 6.1: what is ordered is encoded, its measures know their controls, and paint is exchanged exactly."""
+"""Chapter 6.1: orders are encoded, the measures know their controls, and paint is exchanged exactly."""
 
 import math
 from pathlib import Path
