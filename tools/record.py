@@ -46,7 +46,7 @@ from prodgen.files import write_whole
 PUBLISHED = 50_000  # photos that published VAEs were trained on, so that bounds compare; the rest validate
 SEEDS = {"quick": range(5), "full": range(3)}
 SHIPPED = {"gan": {"width": 48}}  # in the recipe of the models that ship: they may cost more than a live run
-STUDIO = {"gan-studio": 800_000, "probe-studio": 240_000}  # images shown
+STUDIO = {"gan-studio": 600_000, "probe-studio": 240_000}  # images shown
 CLOTHING = 400_000  # images shown at most; the rate does not fall, so a run that is stopped is a shorter one
 ASKED, ASKED_SEED = 2_000, 2  # pictures that the probe judges; the studio's photos have the seeds 0 and 1
 LIMITS = {
