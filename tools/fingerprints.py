@@ -327,7 +327,7 @@ def _ecommerce(study: ModuleType) -> list[dict]:
     rows = [row for row in rows if row["what"] != "never"]
     model = study.learn(study.photo_session(SEED, 32), SEED, 3 * 128).model
     drawn = models.sample(model, 50, seed=SEED)
-    painted = study.recolour(drawn, torch.tensor([0]), torch.tensor([4]))
+    painted = study.recolour(study.enlarged(drawn), torch.zeros(50).long(), torch.full((50,), 4))
     return [*rows, {"drawn": [x.mean().item() for x in (drawn, drawn.std(dim=0), painted)]}]
 
 
