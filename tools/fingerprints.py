@@ -279,6 +279,12 @@ def _own_photos(study: ModuleType) -> list[dict]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+def _medical(study: ModuleType) -> list[dict]:
+    rows = study.detectors(SEED, stops=(64, 128), steps=5)[0]
+    rows += study.anomalies(SEED, images=128)
+    return rows + study.low_data(SEED, shelves=(5,), stops=(64, 128), steps=5)
+
+
 STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "01-introduction": _introduction,
     "02-1-networks": _networks,
@@ -292,6 +298,7 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "04-2-derivations": _derivations,
     "04-3-faces": _faces,
     "05-own-photos": _own_photos,
+    "06-4-medical": _medical,
 }
 
 
