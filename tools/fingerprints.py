@@ -280,9 +280,7 @@ def _own_photos(study: ModuleType) -> list[dict]:
 
 
 def _medical(study: ModuleType) -> list[dict]:
-    rows = study.detectors(SEED, stops=(64, 128), steps=5)[0]
-    rows += study.anomalies(SEED, images=128)
-    return rows + study.low_data(SEED, shelves=(5,), stops=(64, 128), steps=5)
+    return study.detectors(SEED, images=128, steps=5)[0] + study.anomalies(SEED, images=128)
 
 
 STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
