@@ -279,6 +279,10 @@ def _own_photos(study: ModuleType) -> list[dict]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+def _ar_shopping(study: ModuleType) -> list[dict]:
+    return study.one_seed(recorded.load_model("gan-studio"), SEED, draws=4, steps=1)
+
+
 STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "01-introduction": _introduction,
     "02-1-networks": _networks,
@@ -292,6 +296,7 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "04-2-derivations": _derivations,
     "04-3-faces": _faces,
     "05-own-photos": _own_photos,
+    "06-6-4-ar-shopping": _ar_shopping,
 }
 
 
