@@ -320,6 +320,22 @@ def test_keyboard_reaches_everything(page: str, open_page: Callable[..., Page]) 
     assert [s["html"] for s in stops if not s["seen"] or not s["name"]] == []
 
 
+def test_a_product_in_three_dimensions_is_turned_by_key_and_offers_no_room_without_https(
+    open_page: Callable[..., Page],
+) -> None:
+    page = open_page("book/06-3-vr-ar-try-on.html")
+    viewer = page.locator("model-viewer")
+    viewer.scroll_into_view_if_needed()
+    # It draws without a graphics card here, which takes its time.
+    page.wait_for_function("document.querySelector('model-viewer').loaded", timeout=120_000)
+    angle = "document.querySelector('model-viewer').getCameraOrbit().theta"
+    before = page.evaluate(angle)
+    viewer.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"Math.abs({angle} - {before}) > 0.05", timeout=60_000)
+    assert viewer.get_attribute("alt") and viewer.get_attribute("ar") is None
+
+
 def test_search_works_offline(open_page: Callable[..., Page]) -> None:
     page = open_page("search.html?q=generator")
     page.wait_for_selector("#search-results li a", timeout=10_000)

@@ -1,11 +1,12 @@
 """Fetch the JavaScript that the book's pages need, so that no page asks a foreign server for anything.
 
-`python tools/assets.py` puts MathJax and Mermaid under `book/_static/vendor/`. The archives come from npm's
-configured registry through `npm pack` and must match the SHA-512 written below. Where they are present and
-intact, nothing is done.
+`python tools/assets.py` puts MathJax, Mermaid and model-viewer under `book/_static/vendor/`. The archives
+come from npm's configured registry through `npm pack` and must match the SHA-512 written below. Where they
+are present and intact, nothing is done.
 
-Beside them lies `NOTICES.txt`: the licences of both, of what is bundled into them, and of what is bundled
-into the theme of the pages. What Mermaid bundles is read from its source maps; the rest is listed below.
+Beside them lies `NOTICES.txt`: the licences of all three, of what is bundled into them, and of what is
+bundled into the theme of the pages. What Mermaid bundles is read from its source maps; the rest is listed
+below.
 """
 
 import hashlib
@@ -71,6 +72,15 @@ PACKAGES = (
         # The minified ES module; each kind of diagram is a chunk that the browser loads when a page draws it.
         keep=r"mermaid\.esm\.min\.mjs|chunks/mermaid\.esm\.min/.+\.mjs",
     ),
+    Package(
+        name="@google/model-viewer",
+        version="4.4.0",
+        sha512="f33d52079b0f9732a86a4e66771fc3df56eb05a90f626dd08b7d447c0b9c1c05"
+        "2bb6b1c709b69bca990abd2c11798854a4f6b1c89e3aa13e3bb9613f86bb3567",
+        prefix="package/dist/",
+        # A classic script: a module would not load on a page that is opened as a file.
+        keep=r"model-viewer-umd\.min\.js",
+    ),
 )
 
 # Bundled where no source map says so: of each only the licence is taken, and what its own source maps name.
@@ -89,6 +99,16 @@ BUNDLED = (
     "path-data-parser@0.1.0",
     "points-on-curve@0.2.0",
     "points-on-path@0.2.1",
+    # into model-viewer
+    "@lit/reactive-element@2.1.2",
+    "@monogrid/gainmap-js@3.4.0",
+    "fflate@0.8.2",
+    "ktx-parse@1.1.0",
+    "lit-element@4.2.2",
+    "lit-html@3.3.3",
+    "meshoptimizer@1.0.0",
+    "three@0.183.2",
+    "zstddec@0.2.0",
     # into the theme, and into its button that copies code
     "@fortawesome/fontawesome-free@6.5.2",
     "@popperjs/core@2.11.8",
@@ -146,7 +166,7 @@ def npm(scratch: Path) -> list[str]:
 def pack(specs: Iterable[str], command: list[str], folder: Path) -> list[Path]:
     """Download the archive of each "name@version" into `folder`, a new one, and return them all."""
     specs = sorted(set(specs))
-    folder.mkdir()
+    folder.mkdir(parents=True)
     run = subprocess.run(
         [*command, "pack", *specs, "--loglevel=error", "--pack-destination", str(folder)],
         capture_output=True,

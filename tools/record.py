@@ -2,6 +2,8 @@
 
     python tools/record.py classifier      # the metrics' feature space; frozen, every number depends on it
     python tools/record.py gan | vae       # the shipped models: one long run ("study")
+    python tools/record.py gan-studio | probe-studio   # a generator asked for factors, and who judges it
+    python tools/record.py gan-clothing   # real photos in colour; a signal ends it, what it has seen is recorded
     python tools/record.py gan-quick | gan-full | vae-quick | vae-full   # the band over seeds of a live run
     python tools/record.py chapter 02-1-networks   # the study of a notebook, over its seeds
 
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,20 +33,34 @@ import papermill
 import torch
 from build_book import kernel_environment
 from fingerprints import DATA, ROOT, Series, code_cells, fingerprint, study_code, trainer_of
+from probe import READ, probe_trainer
+from torch import Tensor
 
 from prodgen import data, evaluation, models, presets, recorded, training
+from prodgen.data import ImageDataset, studio
+from prodgen.data.products import WITH_FRONT
 from prodgen.device import device_name
+from prodgen.evaluation.memorisation import Thumbnails
 from prodgen.files import write_whole
 
 PUBLISHED = 50_000  # photos that published VAEs were trained on, so that bounds compare; the rest validate
 SEEDS = {"quick": range(5), "full": range(3)}
 SHIPPED = {"gan": {"width": 48}}  # in the recipe of the models that ship: they may cost more than a live run
+STUDIO = {"gan-studio": 800_000, "probe-studio": 240_000}  # images shown
+CLOTHING = 400_000  # images shown at most; the rate does not fall, so a run that is stopped is a shorter one
+ASKED, ASKED_SEED = 2_000, 2  # pictures that the probe judges; the studio's photos have the seeds 0 and 1
 LIMITS = {
     "classifier": "A yardstick for this book's metrics on Fashion-MNIST. Frozen: numbers from two "
     "classifiers do not compare. Not a product for sorting photos.",
     "gan": "Draws 28 by 28 grey pictures of ten kinds of Zalando's products of 2017 and nothing else.",
     "vae": "Draws 28 by 28 grey pictures of ten kinds of Zalando's products of 2017 and nothing else; its "
     "samples are decoder means, softer than photos.",
+    "gan-studio": "Draws nine kinds of product that the book's own studio renders, at 64 by 64 pixels: "
+    "synthetic products learnt from synthetic photos, none of them for sale.",
+    "gan-clothing": "Draws ten kinds of garment at 64 by 64 pixels, as volunteers photographed them at home: "
+    "colour, cut and the room behind, no fabric and no seam. No product photos, and not for sale.",
+    "probe-studio": "Reads the factors of the studio's renders, and of pictures that look like them. Of an "
+    "ordinary photo it says something too, and that means nothing.",
 }
 
 
@@ -119,6 +136,116 @@ def record_model(kind: str) -> None:
         "sha256": recorded.file_hash(path),
         "stamp": stamp(trainer.recipe, {"fingerprint": fingerprint(kind)}, [seed], run.seconds),
     }
+    write_json(recorded.WEIGHTS / f"{name}.json", card)
+
+
+def factor_scores(asked: dict[str, Tensor], images: Tensor | ImageDataset, probe: models.Probe) -> dict:
+    """What the probe reads, against what was asked for: shares that are right, and medians of the rest."""
+    errors = evaluation.factor_errors(evaluation.read_factors(images, probe), asked, READ)
+    named = [factor.name for factor in READ.factors if factor.values]
+    wrong = torch.stack([errors[name] for name in named])
+    shows = torch.isin(asked["label"], torch.tensor([list(studio.PRODUCTS).index(k) for k in WITH_FRONT]))
+    return {
+        "right": {name: round(1 - errors[name].mean().item(), 4) for name in named},
+        "all_right": round(1 - wrong.amax(dim=0).mean().item(), 4),
+        "azimuth_with_front": round(errors["azimuth"][shows].median().item(), 2),
+        "elevation": round(errors["elevation"].median().item(), 2),
+    }
+
+
+def record_studio(name: str) -> None:
+    """Train on the studio's photos, score the very file that ships, write weights and card."""
+    seed, kind = 0, name.partition("-")[0]
+    photos = studio.load("train")
+    if kind == "probe":
+        photos = replace(photos, condition=READ)
+    trainer = probe_trainer(seed) if kind == "probe" else training.new_trainer(kind, photos, seed=seed)
+    folder = ROOT / "runs" / name
+    run = training.train(trainer, photos, images=STUDIO[name], seed=seed, out=folder, resume=True)
+    if run.interrupted:
+        sys.exit(f"stopped; the same command goes on at {run.images_seen:,} images")
+    path, about = recorded.WEIGHTS / f"{name}.safetensors", models.load_metadata(folder / "model.safetensors")
+    models.save_as(path, models.load(folder / "model.safetensors"), half=True, **about)
+    model = models.load(path)
+    if kind == "probe":
+        test = studio.load("test")
+        metrics = {"split": "test", "n": len(test)} | factor_scores(test.factors, test, model)
+    else:
+        asked, probe = studio.random_factors(ASKED, ASKED_SEED), recorded.load_model("probe-studio")
+        rendered = data.to_float(studio.render(**asked))
+        shape = asked.pop("shape")
+        drawn = models.sample(model, ASKED, model.condition.encode(**asked), seed=ASKED_SEED)
+        metrics = {
+            "n": ASKED,
+            "seed": ASKED_SEED,
+            **factor_scores(asked, drawn, probe),
+            "renders": factor_scores(asked | {"shape": shape}, rendered, probe),
+            "probe_sha256": recorded.card("probe-studio")["sha256"],
+        }
+    card = {
+        "name": name,
+        "data": {
+            "name": "studio", "split": "train", "photos": len(photos), "licence": photos.licence,
+            "source": photos.source,
+        },
+        "class_names": list(photos.class_names),
+        "images_seen": run.images_seen,
+        "metrics": metrics,
+        "limits": LIMITS[name],
+        "licence": "MIT",
+        "sha256": recorded.file_hash(path),
+        "stamp": stamp(trainer.recipe, {"fingerprint": fingerprint(name)}, [seed], run.seconds),
+    }  # fmt: skip
+    write_json(recorded.WEIGHTS / f"{name}.json", card)
+
+
+def clothing_scores(model: models.Generator, photos: ImageDataset, held_out: ImageDataset) -> dict:
+    """Measures that need no network: pictures, a hundred of each class, against photos that are new.
+
+    spread: mean pixel distance of two pictures of one class, over that of two photos; sharpness: over that of
+    the new photos; distance: to the nearest training photo, median, over that of the new photos; suspects:
+    the share nearer than all but a hundredth of the new photos.
+    """
+    each, new, classes = 100, held_out.batch(slice(None)), range(photos.num_classes)
+    asked = model.condition.encode(label=torch.arange(each * len(classes)) // each)
+    drawn = models.sample(model, len(asked), asked, seed=ASKED_SEED)
+    near = evaluation.nearest_photos(drawn, photos, new, Thumbnails())
+    shelves = [photos.of_class(k).batch(slice(0, each)) for k in classes]
+    apart = [[torch.pdist(x.flatten(1)).mean() for x in part] for part in (drawn.split(each), shelves)]
+    return {
+        "n": len(drawn),
+        "seed": ASKED_SEED,
+        "spread": round((sum(apart[0]) / sum(apart[1])).item(), 3),
+        "sharpness": round((evaluation.sharpness(drawn).mean() / evaluation.sharpness(new).mean()).item(), 3),
+        "distance": round((near.distances.median() / near.held_out.median()).item(), 3),
+        "suspects": round(near.suspects.double().mean().item(), 4),
+    }
+
+
+def record_clothing(name: str) -> None:
+    """Train on the clothing photos, measure the very file that ships, write weights and card.
+
+    A signal ends the training, and what it has seen by then is recorded.
+    """
+    seed, photos, folder = 0, data.load("clothing"), ROOT / "runs" / name
+    trainer = trainer_of("gan", photos, seed)
+    run = training.train(trainer, photos, images=CLOTHING, seed=seed, out=folder, resume=True)
+    path, about = recorded.WEIGHTS / f"{name}.safetensors", models.load_metadata(folder / "model.safetensors")
+    models.save_as(path, models.load(folder / "model.safetensors"), half=True, **about)
+    card = {
+        "name": name,
+        "data": {
+            "name": photos.name, "split": "train", "photos": len(photos), "licence": photos.licence,
+            "source": photos.source,
+        },
+        "class_names": list(photos.class_names),
+        "images_seen": run.images_seen,
+        "metrics": clothing_scores(models.load(path), photos, data.load("clothing", "validation")),
+        "limits": LIMITS[name],
+        "licence": "MIT",
+        "sha256": recorded.file_hash(path),
+        "stamp": stamp(trainer.recipe, {"fingerprint": fingerprint(name)}, [seed], run.seconds),
+    }  # fmt: skip
     write_json(recorded.WEIGHTS / f"{name}.json", card)
 
 
@@ -209,7 +336,8 @@ def write_json(path: Path, content: dict) -> None:
 def main() -> None:
     bands = [f"{kind}-{preset}" for kind in ("gan", "vae") for preset in SEEDS]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=["classifier", "gan", "vae", *bands, "chapter"])
+    singles = ["classifier", "gan", "vae", *STUDIO, "gan-clothing"]
+    parser.add_argument("what", choices=[*singles, *bands, "chapter"])
     parser.add_argument("notebook", nargs="?", help="for `chapter`: its name, such as 02-1-networks")
     arguments = parser.parse_args()
     if (arguments.what == "chapter") != (arguments.notebook is not None):
@@ -225,6 +353,10 @@ def main() -> None:
     kind, _, preset = arguments.what.partition("-")
     if kind == "chapter":
         record_chapter(arguments.notebook)
+    elif arguments.what in STUDIO:
+        record_studio(arguments.what)
+    elif arguments.what == "gan-clothing":
+        record_clothing(arguments.what)
     elif preset:
         record_band(kind, preset)
     else:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from prodgen.data import faces, fashion_mnist, folder, studio
+from prodgen.data import clothing, faces, fashion_mnist, folder, medical, studio
 from prodgen.data.condition import LABEL, Condition, Factor
 from prodgen.data.dataset import ImageDataset, Shuffled, to_float, to_uint8, without_padding
 from prodgen.data.info import DataInfo
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-_SETS = {module.INFO.name: module for module in (fashion_mnist, faces, studio)}
+_SETS = {module.INFO.name: module for module in (fashion_mnist, clothing, faces, studio, medical)}
 
 
 def names() -> tuple[str, ...]:
@@ -56,7 +56,8 @@ def load(
 ) -> ImageDataset:
     """A data set by name (one of names()), or the images of a folder.
 
-    split: "train" or "test"; a folder has "all" too, the faces have "not-faces".
+    split: "train" or "test"; a folder has "all" too, the faces "not-faces", the medical
+        patches "validation".
     image_size: one of presets.IMAGE_SIZES for a folder; a named set has its own and needs none.
     channels, crop: for a folder.  1 or 3; "letterbox" (the whole image on white) or "centre" (its middle).
     report: is told in one line how many images there are and how many are held out, the classes, and what of

@@ -6,6 +6,7 @@ judge(claim) says what the numbers of several seeds come to, for each of recorde
 
 from prodgen.errors import EvaluationError
 from prodgen.evaluation.distances import frechet_distance, inception_fid, kernel_distance
+from prodgen.evaluation.factors import factor_errors, read_factors
 from prodgen.evaluation.features import extract, inception_features, predict
 from prodgen.evaluation.images import class_histogram, label_agreement, nearest_neighbours, sharpness
 from prodgen.evaluation.likelihood import elbo, importance_weighted
@@ -33,6 +34,7 @@ __all__ = [
     "evaluate",
     "evidence",
     "extract",
+    "factor_errors",
     "frechet_distance",
     "importance_weighted",
     "inception_features",
@@ -46,6 +48,7 @@ __all__ = [
     "odds_ratio_interval",
     "precision_recall_density_coverage",
     "predict",
+    "read_factors",
     "seeds_needed",
     "share_interval",
     "sharpness",

@@ -29,17 +29,18 @@ def batches(images: Tensor | ImageDataset, size: int) -> Iterator[Tensor]:
 
 def extract(images: Tensor | ImageDataset, network: nn.Module, batch_size: int = 250) -> Tensor:
     """A classifier's or Inception's features of images (N, C, H, W) in [-1, 1]: (N, F) float32 on the CPU."""
-    return _run(network, network.features, images, batch_size)
+    return outputs(network, network.features, images, batch_size)
 
 
 def predict(images: Tensor | ImageDataset, classifier: nn.Module, batch_size: int = 250) -> Tensor:
     """The class that the classifier finds likeliest for each image: int64 (N,) on the CPU."""
-    return _run(classifier, classifier, images, batch_size).argmax(dim=1)
+    return outputs(classifier, classifier, images, batch_size).argmax(dim=1)
 
 
-def _run(
+def outputs(
     network: nn.Module, method: Callable[[Tensor], Tensor], images: Tensor | ImageDataset, batch_size: int
 ) -> Tensor:
+    """What a method of the network gives for images (N, C, H, W) in [-1, 1]: float32, on the CPU."""
     device = next(network.parameters(), torch.empty(0)).device  # Thumbnails have no weights
     with eval_mode(network):
         # In channels-last layout a CPU convolves one and a half times as fast.

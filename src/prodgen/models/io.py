@@ -14,6 +14,7 @@ from prodgen.errors import ModelError
 from prodgen.files import write_whole
 from prodgen.models.classifier import Classifier
 from prodgen.models.gan import Discriminator, Generator
+from prodgen.models.probe import Probe
 from prodgen.models.vae import VAE
 
 KINDS = {
@@ -21,6 +22,7 @@ KINDS = {
     "discriminator": Discriminator,
     "vae": VAE,
     "classifier": Classifier,
+    "probe": Probe,
 }
 
 

@@ -1,0 +1,39 @@
+"""A network that reads from a picture what it shows: the judge of a generator that is asked for factors."""
+
+from torch import Tensor, nn
+
+from prodgen.data import Condition
+
+
+class Probe(nn.Module):
+    """A small convolutional network from images to the vector that `Condition.encode` gives.
+
+    In a named factor's place stand logits; elsewhere the numbers themselves, learnt by squared error. So
+    where a picture cannot tell, as the turn of a round bottle, an angle's cosine and sine are near zero.
+    """
+
+    def __init__(self, condition: Condition, image_size: int = 64, channels: int = 3, width: int = 48):
+        super().__init__()
+        self.config = dict(condition=condition, image_size=image_size, channels=channels, width=width)
+        self.condition = condition
+
+        def block(i: int, o: int, **options) -> list[nn.Module]:
+            return [nn.Conv2d(i, o, bias=False, **options), nn.BatchNorm2d(o), nn.ReLU()]
+
+        self.body = nn.Sequential(
+            *block(channels, width, kernel_size=5, stride=2, padding=2),
+            *block(width, width, kernel_size=3, padding=1),
+            nn.MaxPool2d(2),
+            *block(width, 2 * width, kernel_size=3, padding=1),
+            nn.MaxPool2d(2),
+            *block(2 * width, 2 * width, kernel_size=3, padding=1),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(2 * width * (image_size // 16) ** 2, 256),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(256, condition.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] -> (N, condition.width)."""
+        return self.head(self.body(x)).float()
