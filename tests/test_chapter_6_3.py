@@ -13,7 +13,7 @@ from chapters import cells, run_core
 from PIL import Image
 from skimage.measure import marching_cubes
 
-from prodgen import data, plots, recorded
+from prodgen import data, models, plots, recorded
 from prodgen.data import studio
 
 NAME = "06-3-vr-ar-try-on"
@@ -305,7 +305,7 @@ def test_a_turn_keeps_z_and_what_is_asked_and_changes_the_angle_alone(page):
     page["turned"](Still(), torch.ones(1, 4), angles, label="mug", style="rounded", colour="red")
     [(z, condition)] = asked_of
     assert torch.equal(z, torch.ones(3, 4))
-    read = studio.CONDITION.decode(condition)
+    read = models.decode(studio.CONDITION, condition)
     assert torch.allclose(read["azimuth"], angles, atol=1e-3)
     place = studio.CONDITION.places["azimuth"]
     rest = torch.cat([condition[:, : place.start], condition[:, place.stop :]], dim=1)

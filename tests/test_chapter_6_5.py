@@ -72,7 +72,7 @@ def test_each_spoilt_picture_is_made_of_the_photos(chapter, photos):
 
 def test_the_judge_tells_photos_from_noise(chapter, photos):
     train = data.load("fashion-mnist").subset(slice(0, 2_000))
-    judge = chapter["trained_judge"](train, 60, 0)
+    judge = chapter["trained"](train, chapter["sound_or_spoilt"], 2, 60, 0)
     kinds = chapter["spoilt"](photos, torch.Generator().manual_seed(1))
     sure = chapter["one_product"](judge, photos).median()
     for name in ("random pixels", "shuffled pixels", "photos with noise"):

@@ -316,7 +316,7 @@ def test_evaluate_prints_and_writes_the_numbers(vae, tmp_path, capsys):
         ("train gan --data fashion-mnist", "required: --out"),
         (
             "train gan --data nowhere --out run",
-            "'nowhere' is neither a data set (fashion-mnist, faces, studio, medical) nor a folder",
+            "'nowhere' is neither a data set (fashion-mnist, clothing, faces, studio, medical) nor a folder",
         ),
         ("train gan --data . --out run", "no image"),
         ("train gan --data a-file --out run", "a-file is a file: give the folder"),

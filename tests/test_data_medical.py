@@ -1,4 +1,4 @@
-"""The medical patches are cut where the module says, no pixel is in two splits, and other files are refused."""
+"""Medical patches are cut where the module says, no pixel is in two splits, and other files are refused."""
 
 import shutil
 from importlib.resources import files

@@ -56,8 +56,8 @@ def load(
 ) -> ImageDataset:
     """A data set by name (one of names()), or the images of a folder.
 
-    split: "train" or "test"; a folder has "all" too, the faces "not-faces", the medical
-        patches "validation".
+    split: "train" or "test"; a folder has "all" too, the faces "not-faces", the clothing
+        photos and the medical patches "validation".
     image_size: one of presets.IMAGE_SIZES for a folder; a named set has its own and needs none.
     channels, crop: for a folder.  1 or 3; "letterbox" (the whole image on white) or "centre" (its middle).
     report: is told in one line how many images there are and how many are held out, the classes, and what of

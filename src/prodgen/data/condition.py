@@ -87,23 +87,6 @@ class Factor:
             vector = given
         return torch.where(known, vector, 0.0)
 
-    def decode(self, vector: Tensor) -> Tensor:
-        """What `encode` encoded, or what a network's answer (n, width) comes nearest to.
-
-        Named values: the likeliest number, int64 (n,). An angle in [0, period) and a single number: float32
-        (n,); several numbers: (n, size).
-        """
-        if self.values:
-            return vector.argmax(1)
-        if self.period:
-            angle = torch.atan2(vector[:, 1], vector[:, 0]) * (self.period / (2 * math.pi))
-            return angle.remainder(self.period)
-        numbers = vector[:, : self.size]
-        if self.bounds:
-            low, high = self.bounds
-            numbers = low + (high - low) * (numbers + 1) / 2
-        return numbers.squeeze(1) if self.size == 1 else numbers
-
     def _one_hot(self, asked: Any) -> Tensor:
         if isinstance(asked, str):
             asked = [asked]
@@ -179,10 +162,6 @@ class Condition:
         for name, part in parts.items():
             vector[:, self.places[name]] = part
         return vector
-
-    def decode(self, vector: Tensor) -> dict[str, Tensor]:
-        """Each factor's values in a vector (n, width), as `Factor.decode` gives them."""
-        return {factor.name: factor.decode(vector[:, self.places[factor.name]]) for factor in self.factors}
 
     def in_turn(self, n: int) -> Tensor:
         """The named values in turn, the first factor's fastest; what has no names stays open: (n, width)."""

@@ -6,12 +6,12 @@ from torch import Tensor
 
 from prodgen.data import Condition, ImageDataset
 from prodgen.evaluation.features import outputs
-from prodgen.models import Probe
+from prodgen.models import Probe, decode
 
 
 def read_factors(images: Tensor | ImageDataset, probe: Probe, batch_size: int = 250) -> dict[str, Tensor]:
-    """What the probe reads in images (N, C, H, W) in [-1, 1], by factor, as `Factor.decode` gives it."""
-    return probe.condition.decode(outputs(probe, probe, images, batch_size))
+    """What the probe reads in images (N, C, H, W) in [-1, 1], by factor, as `models.decode` gives it."""
+    return decode(probe.condition, outputs(probe, probe, images, batch_size))
 
 
 def factor_errors(

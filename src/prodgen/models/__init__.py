@@ -4,7 +4,7 @@ from prodgen.errors import ModelError
 from prodgen.models.classifier import Classifier
 from prodgen.models.gan import Discriminator, Generator
 from prodgen.models.io import KINDS, kind_of, load, load_metadata, save_as
-from prodgen.models.probe import Probe
+from prodgen.models.probe import Probe, decode
 from prodgen.models.sampling import eval_mode, great_circle, sample, sample_batches
 from prodgen.models.vae import VAE
 
@@ -16,6 +16,7 @@ __all__ = [
     "Generator",
     "ModelError",
     "Probe",
+    "decode",
     "eval_mode",
     "great_circle",
     "kind_of",

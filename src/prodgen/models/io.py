@@ -17,13 +17,7 @@ from prodgen.models.gan import Discriminator, Generator
 from prodgen.models.probe import Probe
 from prodgen.models.vae import VAE
 
-KINDS = {
-    "generator": Generator,
-    "discriminator": Discriminator,
-    "vae": VAE,
-    "classifier": Classifier,
-    "probe": Probe,
-}
+KINDS = {kind.__name__.lower(): kind for kind in (Generator, Discriminator, VAE, Classifier, Probe)}
 
 
 def kind_of(model: nn.Module) -> str:

@@ -1,8 +1,11 @@
 """A network that reads from a picture what it shows: the judge of a generator that is asked for factors."""
 
+import math
+
+import torch
 from torch import Tensor, nn
 
-from prodgen.data import Condition
+from prodgen.data import Condition, Factor
 
 
 class Probe(nn.Module):
@@ -37,3 +40,27 @@ class Probe(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] -> (N, condition.width)."""
         return self.head(self.body(x)).float()
+
+
+def decode(condition: Condition, vector: Tensor) -> dict[str, Tensor]:
+    """What `Condition.encode` encoded, or what a probe's answer (n, width) comes nearest to, by factor.
+
+    Named values: the likeliest number, int64 (n,). An angle in [0, period) and a single number: float32
+    (n,); several numbers: (n, size).
+    """
+    return {
+        factor.name: _value(factor, vector[:, condition.places[factor.name]]) for factor in condition.factors
+    }
+
+
+def _value(factor: Factor, vector: Tensor) -> Tensor:
+    if factor.values:
+        return vector.argmax(1)
+    if factor.period:
+        angle = torch.atan2(vector[:, 1], vector[:, 0]) * (factor.period / (2 * math.pi))
+        return angle.remainder(factor.period)
+    numbers = vector[:, : factor.size]
+    if factor.bounds:
+        low, high = factor.bounds
+        numbers = low + (high - low) * (numbers + 1) / 2
+    return numbers.squeeze(1) if factor.size == 1 else numbers

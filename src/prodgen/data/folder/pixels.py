@@ -31,9 +31,7 @@ with suppress(ImportError):  # photos of telephones, for those who have installe
 FORMATS = [name for name in "JPEG PNG WEBP BMP GIF TIFF AVIF JPEG2000 PPM HEIF".split() if name in Image.OPEN]
 
 
-def decode(
-    path: Path | BytesIO, image_size: int, channels: int, crop: str
-) -> tuple[np.ndarray, str, tuple[int, int]]:
+def decode(path: Path | BytesIO, image_size: int, channels: int, crop: str) -> tuple[np.ndarray, str, tuple]:
     """One image file -> uint8 (channels, image_size, image_size), and what is odd about it ("": nothing).
 
     Behind these, height and width of the image's own part of the square, which lies in its middle: crop
