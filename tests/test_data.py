@@ -412,7 +412,7 @@ def test_a_data_set_without_classes_says_so(dataset):
 
 def test_every_name_is_described_as_it_is_loaded():
     for name in data.names():
-        if name == "clothing":  # not everywhere at hand: tests/test_data_clothing.py has an archive of its own
+        if name == "clothing":  # not everywhere at hand; test_data_clothing.py has an archive of its own
             continue
         info, test = data.describe(name), data.load(name, "test")
         assert (info.name, info.licence, info.source) == (test.name, test.licence, test.source)
