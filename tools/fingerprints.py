@@ -11,8 +11,7 @@ CPU, from one seed, across every scheduled event.
   both of its half-lives, a checkpoint is written. Kept are the losses of each step, how far the model has
   moved, what the averaged one draws, and the measures of pictures that no training made. Weights are not
   compared one by one: rounding turns the signs of Adam's first steps.
-- A model of the studio's products, or of the clothing photos (STUDIO): three steps of its trainer on products
-  rendered for it, of which the latter knows the kind alone.
+- A model of the studio's products (STUDIO): three steps of its trainer on products rendered for it.
 - The study of a notebook: its cells tagged `experiment` at the preset `smoke`, then its own functions on a
   small budget, as STUDIES says. Where it takes a model that ships, another model makes it stale.
 
@@ -48,7 +47,7 @@ from prodgen.training import loop
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "fashion-mnist"
 KINDS = "gan", "vae", "classifier"
-STUDIO = "gan-studio", "probe-studio", "gan-clothing"
+STUDIO = "gan-studio", "probe-studio"
 SEED, STEPS = 0, 12
 SMALLER = 8  # batch and rate of a mini-run: at full rate, rounding grows within a few steps
 
@@ -72,7 +71,6 @@ NOISE = "training noise has a random stream of its own"
 SCORES = "samples are asked for the classes of the photos, and precision to coverage take other photos"
 KNOWN_STALE = {
     "classifier-fashion-mnist": "frozen: the yardstick of all measures, no claim about the present recipe",
-    "vae-fashion-mnist": f"{NOISE}; it learns four times as fast; {SCORES}",
     "03-3-comparison": NOISE,
 }
 
@@ -149,9 +147,6 @@ def of_studio(name: str) -> Series:
     photos = studio.dataset(factors, "train", studio.render(**factors))
     if name == "probe-studio":
         photos, trainer = replace(photos, condition=READ), probe_trainer(SEED)
-    elif name == "gan-clothing":  # so few photos are augmented, as the clothing photos are
-        photos = photos.only(LABEL)
-        trainer = trainer_of("gan", photos, SEED)
     else:
         recipe = replace(gan_recipe(photos.image_size), augmented_below=0)  # so few, and yet as with many
         trainer = training.new_trainer("gan", photos, seed=SEED, recipe=recipe)

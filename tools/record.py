@@ -3,7 +3,6 @@
     python tools/record.py classifier      # the metrics' feature space; frozen, every number depends on it
     python tools/record.py gan | vae       # the shipped models: one long run ("study")
     python tools/record.py gan-studio | probe-studio   # a generator asked for factors, and who judges it
-    python tools/record.py gan-clothing   # real photos in colour; a signal ends it, and it is recorded
     python tools/record.py gan-quick | gan-full | vae-quick | vae-full   # the band over seeds of a live run
     python tools/record.py chapter 02-1-networks   # the study of a notebook, over its seeds
 
@@ -40,14 +39,12 @@ from prodgen import data, evaluation, models, presets, recorded, training
 from prodgen.data import ImageDataset, studio
 from prodgen.data.products import WITH_FRONT
 from prodgen.device import device_name
-from prodgen.evaluation.memorisation import Thumbnails
 from prodgen.files import write_whole
 
 PUBLISHED = 50_000  # photos that published VAEs were trained on, so that bounds compare; the rest validate
 SEEDS = {"quick": range(5), "full": range(3)}
 SHIPPED = {"gan": {"width": 48}}  # in the recipe of the models that ship: they may cost more than a live run
 STUDIO = {"gan-studio": 600_000, "probe-studio": 240_000}  # images shown
-CLOTHING = 400_000  # images shown at most; the rate does not fall, so a run that is stopped is a shorter one
 ASKED, ASKED_SEED = 2_000, 2  # pictures that the probe judges; the studio's photos have the seeds 0 and 1
 LIMITS = {
     "classifier": "A yardstick for this book's metrics on Fashion-MNIST. Frozen: numbers from two "
@@ -57,8 +54,6 @@ LIMITS = {
     "samples are decoder means, softer than photos.",
     "gan-studio": "Draws nine kinds of product that the book's own studio renders, at 64 by 64 pixels: "
     "synthetic products learnt from synthetic photos, none of them for sale.",
-    "gan-clothing": "Draws ten kinds of garment at 64 by 64 pixels, as volunteers photographed them at home: "
-    "colour, cut and the room behind, no fabric and no seam. No product photos, and not for sale.",
     "probe-studio": "Reads the factors of the studio's renders, and of pictures that look like them. Of an "
     "ordinary photo it says something too, and that means nothing.",
 }
@@ -199,56 +194,6 @@ def record_studio(name: str) -> None:
     write_json(recorded.WEIGHTS / f"{name}.json", card)
 
 
-def clothing_scores(model: models.Generator, photos: ImageDataset, held_out: ImageDataset) -> dict:
-    """Measures that need no network: pictures, a hundred of each class, against photos that are new.
-
-    spread: mean pixel distance of two pictures of one class, over that of two photos; sharpness: over that of
-    the new photos; distance: to the nearest training photo, median, over that of the new photos; suspects:
-    the share nearer than all but a hundredth of the new photos.
-    """
-    each, new, classes = 100, held_out.batch(slice(None)), range(photos.num_classes)
-    asked = model.condition.encode(label=torch.arange(each * len(classes)) // each)
-    drawn = models.sample(model, len(asked), asked, seed=ASKED_SEED)
-    near = evaluation.nearest_photos(drawn, photos, new, Thumbnails())
-    shelves = [photos.of_class(k).batch(slice(0, each)) for k in classes]
-    apart = [[torch.pdist(x.flatten(1)).mean() for x in part] for part in (drawn.split(each), shelves)]
-    return {
-        "n": len(drawn),
-        "seed": ASKED_SEED,
-        "spread": round((sum(apart[0]) / sum(apart[1])).item(), 3),
-        "sharpness": round((evaluation.sharpness(drawn).mean() / evaluation.sharpness(new).mean()).item(), 3),
-        "distance": round((near.distances.median() / near.held_out.median()).item(), 3),
-        "suspects": round(near.suspects.double().mean().item(), 4),
-    }
-
-
-def record_clothing(name: str) -> None:
-    """Train on the clothing photos, measure the very file that ships, write weights and card.
-
-    A signal ends the training, and what it has seen by then is recorded.
-    """
-    seed, photos, folder = 0, data.load("clothing"), ROOT / "runs" / name
-    trainer = trainer_of("gan", photos, seed)
-    run = training.train(trainer, photos, images=CLOTHING, seed=seed, out=folder, resume=True)
-    path, about = recorded.WEIGHTS / f"{name}.safetensors", models.load_metadata(folder / "model.safetensors")
-    models.save_as(path, models.load(folder / "model.safetensors"), half=True, **about)
-    card = {
-        "name": name,
-        "data": {
-            "name": photos.name, "split": "train", "photos": len(photos), "licence": photos.licence,
-            "source": photos.source,
-        },
-        "class_names": list(photos.class_names),
-        "images_seen": run.images_seen,
-        "metrics": clothing_scores(models.load(path), photos, data.load("clothing", "validation")),
-        "limits": LIMITS[name],
-        "licence": "MIT",
-        "sha256": recorded.file_hash(path),
-        "stamp": stamp(trainer.recipe, {"fingerprint": fingerprint(name)}, [seed], run.seconds),
-    }  # fmt: skip
-    write_json(recorded.WEIGHTS / f"{name}.json", card)
-
-
 def record_band(kind: str, preset: str) -> None:
     """The same run from several seeds, each scored: what a reader's own run should come out as."""
     rows, seconds, test = [], 0.0, data.load(DATA, "test")
@@ -336,7 +281,7 @@ def write_json(path: Path, content: dict) -> None:
 def main() -> None:
     bands = [f"{kind}-{preset}" for kind in ("gan", "vae") for preset in SEEDS]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    singles = ["classifier", "gan", "vae", *STUDIO, "gan-clothing"]
+    singles = ["classifier", "gan", "vae", *STUDIO]
     parser.add_argument("what", choices=[*singles, *bands, "chapter"])
     parser.add_argument("notebook", nargs="?", help="for `chapter`: its name, such as 02-1-networks")
     arguments = parser.parse_args()
@@ -355,8 +300,6 @@ def main() -> None:
         record_chapter(arguments.notebook)
     elif arguments.what in STUDIO:
         record_studio(arguments.what)
-    elif arguments.what == "gan-clothing":
-        record_clothing(arguments.what)
     elif preset:
         record_band(kind, preset)
     else:
