@@ -57,6 +57,13 @@ def test_photos_arrive_whole_with_their_classes_and_their_source(tiny):
     assert len(data.load("clothing", "validation")) == 2
 
 
+def test_it_is_described_as_it_is_loaded(tiny):
+    info, train = data.describe("clothing"), data.load("clothing")
+    assert (info.name, info.licence) == (train.name, train.licence) and train.source.startswith(info.source)
+    assert (info.image_size, info.channels) == (train.image_size, train.channels)
+    assert info.images["train"] == len(train) and info.class_names == train.class_names
+
+
 def test_what_is_in_the_cache_needs_no_archive(tiny, monkeypatch):
     first = data.load("clothing").images.clone()
     (tiny / clothing.FILE).unlink()

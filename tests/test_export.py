@@ -11,10 +11,10 @@ import torch
 
 from prodgen import __version__, models, recorded
 from prodgen.cli import main
+from prodgen.cli.onnx import NOTICE, TOLERANCE, save_onnx
 from prodgen.data import Condition, Factor
 from prodgen.device import seeded
 from prodgen.models import VAE, Generator
-from prodgen.models.export import NOTICE, TOLERANCE, save_onnx
 
 CLASSES = Condition.of_classes(("bag", "Größe 7", "衬衫"))
 FACTORS = Condition((Factor("label", ("bag", "mug")), Factor("azimuth", period=360.0)))
@@ -76,7 +76,7 @@ def test_a_file_says_what_it_is_and_how_to_ask_and_nothing_of_the_machine(tmp_pa
 
 
 def test_a_file_that_would_draw_otherwise_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("prodgen.models.export.sample", lambda model, n, seed: torch.zeros(n, 1, 28, 28))
+    monkeypatch.setattr("prodgen.cli.onnx.sample", lambda model, n, seed: torch.zeros(n, 1, 28, 28))
     (tmp_path / "x.onnx").write_text("the last one")
     with pytest.raises(models.ModelError, match=r"differ by .* not written"):
         save_onnx(tmp_path / "x.onnx", lively(Generator))

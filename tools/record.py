@@ -36,7 +36,7 @@ from probe import READ, probe_trainer
 from torch import Tensor
 
 from prodgen import data, evaluation, models, presets, recorded, training
-from prodgen.data import ImageDataset, studio
+from prodgen.data import DataInfo, ImageDataset, studio
 from prodgen.data.products import WITH_FRONT
 from prodgen.device import device_name
 from prodgen.files import write_whole
@@ -118,19 +118,35 @@ def record_model(kind: str) -> None:
     models.save_as(path, models.load(folder / "model.safetensors"), half=kind != "classifier", **about)
     model, info = models.load(path), data.describe(DATA)
     photos = PUBLISHED if kind == "vae" else info.images["train"]
-    source = {"licence": info.licence, "source": info.source}
     metrics = accuracy(model) if kind == "classifier" else evaluation.evaluate(model, data.load(DATA, "test"))
+    write_card(name, kind, info, photos, run, trainer.recipe, seed, metrics)
+
+
+def write_card(
+    name: str,
+    behind: str,
+    info: DataInfo,
+    photos: int,
+    run: training.Run,
+    recipe: Any,
+    seed: int,
+    metrics: dict,
+) -> None:
+    """What is known of a model that ships, beside its weights. behind: the mini-run of its fingerprint."""
     card = {
         "name": name,
-        "data": {"name": DATA, "split": "train", "photos": photos, **source},
+        "data": {
+            "name": info.name, "split": "train", "photos": photos, "licence": info.licence,
+            "source": info.source,
+        },
         "class_names": list(info.class_names),
         "images_seen": run.images_seen,
         "metrics": metrics,
-        "limits": LIMITS[kind],
+        "limits": LIMITS[behind],
         "licence": "MIT",
-        "sha256": recorded.file_hash(path),
-        "stamp": stamp(trainer.recipe, {"fingerprint": fingerprint(kind)}, [seed], run.seconds),
-    }
+        "sha256": recorded.file_hash(recorded.WEIGHTS / f"{name}.safetensors"),
+        "stamp": stamp(recipe, {"fingerprint": fingerprint(behind)}, [seed], run.seconds),
+    }  # fmt: skip
     write_json(recorded.WEIGHTS / f"{name}.json", card)
 
 
@@ -177,21 +193,7 @@ def record_studio(name: str) -> None:
             "renders": factor_scores(asked | {"shape": shape}, rendered, probe),
             "probe_sha256": recorded.card("probe-studio")["sha256"],
         }
-    card = {
-        "name": name,
-        "data": {
-            "name": "studio", "split": "train", "photos": len(photos), "licence": photos.licence,
-            "source": photos.source,
-        },
-        "class_names": list(photos.class_names),
-        "images_seen": run.images_seen,
-        "metrics": metrics,
-        "limits": LIMITS[name],
-        "licence": "MIT",
-        "sha256": recorded.file_hash(path),
-        "stamp": stamp(trainer.recipe, {"fingerprint": fingerprint(name)}, [seed], run.seconds),
-    }  # fmt: skip
-    write_json(recorded.WEIGHTS / f"{name}.json", card)
+    write_card(name, name, studio.INFO, len(photos), run, trainer.recipe, seed, metrics)
 
 
 def record_band(kind: str, preset: str) -> None:

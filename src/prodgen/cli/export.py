@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, arguments: list[str]) -> int:
         raise CommandError(f"{options.onnx} must end in .onnx.")
     model = load_model(options.model)
 
-    from prodgen.models.export import save_onnx
+    from prodgen.cli.onnx import save_onnx
 
     difference = save_onnx(options.onnx, model, **_origin(options.model))
     inputs = f"z (N, {model.latent_dim})"
