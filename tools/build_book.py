@@ -41,6 +41,8 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.inspection import inspect_notebook
 
+from prodgen import recorded
+from prodgen.cli import live
 from prodgen.errors import ProdgenError
 from prodgen.presets import PRESETS, resolve
 
@@ -50,6 +52,9 @@ CELL_TIMEOUT = 30 * 60  # seconds; a cell of the longest preset stays far below 
 TRACEBACK_LINES = 12
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+LIVE_MODEL = re.compile(
+    r'class=\\?"live\\?" data-model=\\?"([\w-]+)\\?"'
+)  # in Markdown, and in a notebook's JSON
 WIDGET_NOTE = "*The controls of this figure need a running kernel; here it stands at their first setting.*"
 # Whose style sheets, scripts and icons Sphinx copies to the pages, beside those that tools/assets.py fetched.
 SERVED = (
@@ -316,6 +321,18 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     (stage / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
     for path in sorted(executed.glob("*.ipynb")):
         shutil.copy(path, stage / "book")
+    write_live_models(stage / "book")
+
+
+def write_live_models(book: Path) -> None:
+    """Put what draws in the pages into `_static/live/`: the script, and each model that a page names."""
+    place = book / "_static" / "live"
+    place.mkdir()
+    shutil.copy(Path(live.__file__).with_suffix(".js"), place)
+    sources = [*book.glob("*.md"), *book.glob("*.ipynb")]
+    for name in sorted({name for s in sources for name in LIVE_MODEL.findall(s.read_text("utf-8"))}):
+        model = json.dumps(live.live_model(recorded.load_model(name)))
+        (place / f"{name}.js").write_text(f'prodgenLive.models["{name}"] = {model};\n', "utf-8")
 
 
 def notices(vendor: Path) -> str:

@@ -24,3 +24,30 @@ document.addEventListener("DOMContentLoaded", () => {
   script.src = new URL("vendor/@google/model-viewer/model-viewer-umd.min.js", here);
   document.head.append(script);
 });
+
+// A generator in the page: its weights, a megabyte or more, are loaded when the reader asks for it.
+document.addEventListener("DOMContentLoaded", () => {
+  const load = (path) => new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    Object.assign(script, { src: new URL(path, here), onload: resolve, onerror: reject });
+    document.head.append(script);
+  });
+  for (const lab of document.querySelectorAll(".live[data-model]")) {
+    const { model } = lab.dataset;
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", textContent: "Wake the network" });
+    button.addEventListener("click", async () => {
+      button.textContent = "Loading its weights …";
+      try {
+        if (!window.prodgenLive) await load("live/live.js");
+        if (!prodgenLive.models[model]) await load(`live/${model}.js`);
+      } catch {
+        button.textContent = "It could not be loaded. Try again";
+        return;
+      }
+      prodgenLive.open(lab, prodgenLive.models[model]);
+      lab.querySelector("select, input, button").focus();
+    });
+    lab.replaceChildren(button);
+  }
+});

@@ -1,41 +1,74 @@
-"""prodgen export: a model as an ONNX file, for programs without PyTorch."""
+"""prodgen export: a model as an ONNX file, for programs without PyTorch, or as a web page that draws."""
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
-from prodgen.cli.common import MODEL_HELP, CommandError, as_path, check_parent, load_model
+from prodgen.cli.common import (
+    MODEL_HELP,
+    CommandError,
+    as_path,
+    check_parent,
+    load_model,
+    model_file,
+    written,
+)
 from prodgen.cli.runs import read_commands
 
 
 def add_parser(commands: Any) -> None:
     """Add the command and its options."""
     command = commands.add_parser(
-        "export", help="write a model for programs without PyTorch",
-        description="Write (z, condition) -> images as an ONNX file, checked against the model. "
-        "It needs an extra: pip install 'prodgen[export]'.",
+        "export", help="write a model for programs without PyTorch, or as a web page",
+        description="Write (z, condition) -> images as an ONNX file, checked against the model (it needs an "
+        "extra: pip install 'prodgen[export]'), or as one HTML file that draws by itself, offline too.",
     )  # fmt: skip
     command.add_argument("model", metavar="RUN|NAME", help=MODEL_HELP)
-    command.add_argument("--onnx", required=True, type=as_path, metavar="X.onnx", help="the file to write")
+    command.add_argument("--onnx", type=as_path, metavar="X.onnx", help="the ONNX file to write")
+    command.add_argument("--page", type=as_path, metavar="X.html", help="the web page to write")
     command.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace, arguments: list[str]) -> int:
-    check_parent(options.onnx)
-    if options.onnx.suffix.lower() != ".onnx":
-        raise CommandError(f"{options.onnx} must end in .onnx.")
-    model = load_model(options.model)
+    wanted = {".onnx": options.onnx, ".html": options.page}
+    if not any(wanted.values()):
+        raise CommandError("say what to write: --onnx X.onnx, --page X.html, or both.")
+    for suffix, path in wanted.items():
+        if path is not None:
+            check_parent(path)
+            if path.suffix.lower() != suffix:
+                raise CommandError(f"{path} must end in {suffix}.")
+    model, origin = load_model(options.model), _origin(options.model)
+    if options.onnx:
+        _write_onnx(options.onnx, model, origin)
+    if options.page:
+        _write_page(options.page, model, model_file(options.model), origin)
+    return 0
 
+
+def _write_onnx(path: Path, model: Any, origin: dict[str, str]) -> None:
     from prodgen.cli.onnx import save_onnx
 
-    difference = save_onnx(options.onnx, model, **_origin(options.model))
+    difference = save_onnx(path, model, **origin)
     inputs = f"z (N, {model.latent_dim})"
     if model.condition:
         inputs += f", condition (N, {model.condition.width})"
     size, channels = model.config["image_size"], model.config["channels"]
-    print(f"{options.onnx}: {inputs} -> images (N, {channels}, {size}, {size}) in [-1, 1], float32")
+    print(f"{path}: {inputs} -> images (N, {channels}, {size}, {size}) in [-1, 1], float32")
     print(f"checked: no pixel differs from the model's by more than {difference:.1g}")
-    return 0
+
+
+def _write_page(path: Path, model: Any, file: Path, origin: dict[str, str]) -> None:
+    from prodgen.cli.live import save_page
+    from prodgen.cli.provenance import Provenance
+
+    told = Provenance(file, 0, None, ())
+    photos = f"{origin.get('data', 'a folder')}, licence {origin['licence_of_data']}"
+    content = json.loads(origin["content"]) if "content" in origin else None
+    with written(path) as opened:
+        save_page(opened, model, told.name, f"{told.start}. It learnt from {photos}.", content)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; open it in a browser, it needs no network.")
 
 
 def _origin(reference: str) -> dict[str, str]:

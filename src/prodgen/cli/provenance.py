@@ -44,8 +44,8 @@ class Provenance:
         from prodgen.recorded import file_hash
 
         file = file.absolute()
-        name = readable(file.parent.name if file.name == "model.safetensors" else file.stem)
-        self.start = f"Generated, not photographed: {PROGRAM}, model {name} (SHA-256 {file_hash(file)})"
+        self.name = readable(file.parent.name if file.name == "model.safetensors" else file.stem)
+        self.start = f"Generated, not photographed: {PROGRAM}, model {self.name} (SHA-256 {file_hash(file)})"
         self.seed, self.condition, self.asked = seed, condition, dict(asked)
 
     def sentence(self, which: str, vector: "Tensor | None" = None) -> str:
