@@ -90,12 +90,12 @@ def test_copies_are_all_of_copies_none_of_the_far_and_one_in_a_hundred_of_new_on
     assert chapter["copies"](mixed, few, others) == 0.1
 
 
-def test_thumbnails_forgive_blur_and_sharpness_does_not(chapter):
+def test_thumbnails_forgive_what_changes_within_a_block_and_sharpness_does_not(chapter):
     few, *_ = chapter["lesson"](50, 0)
     images = few.batch(slice(None))
     blocks = nn.functional.avg_pool2d(images, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
     assert torch.allclose(chapter["thumbnails"](images), chapter["thumbnails"](blocks), atol=1e-5)
-    assert evaluation.sharpness(blocks).mean() != pytest.approx(evaluation.sharpness(images).mean(), rel=0.05)
+    assert evaluation.sharpness(blocks).mean() > 1.05 * evaluation.sharpness(images).mean()
 
 
 def test_a_seed_draws_its_photos_from_those_not_held_out(chapter):
