@@ -346,6 +346,16 @@ def _choosing(study: ModuleType) -> list[dict]:
     return [{key: x for key, x in row.items() if key not in rough} for row in rows]
 
 
+def _improving(study: ModuleType) -> list[dict]:
+    photos = data.load(DATA).batch(slice(0, 2_000))
+    judge = recorded.load_model("classifier-fashion-mnist")
+    real = evaluation.extract(photos[:200], judge)
+    study.pictures.__defaults__ = (200,)
+    names = [*study.SETTINGS, *study.OBSERVED]
+    rows = study.one_seed(photos, judge, real, SEED, names, images=4 * 64)
+    return [{key: x for key, x in row.items() if key not in ("seconds", "failed")} for row in rows]
+
+
 def _ar_shopping(study: ModuleType) -> list[dict]:
     return study.one_seed(recorded.load_model("gan-studio"), SEED, draws=4, steps=1)
 
@@ -369,6 +379,7 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "06-4-medical": _medical,
     "06-6-4-ar-shopping": _ar_shopping,
     "09-2-choosing": _choosing,
+    "09-3-improving": _improving,
     "09-5-gradients": _gradients,
 }
 
