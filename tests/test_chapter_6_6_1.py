@@ -1,4 +1,4 @@
-"""Chapter 6.6.1's own functions: three recipes of a GAN, flow matching, enlarging, and how they are scored."""
+"""Chapter 6.6.1's own functions: three recipes of a GAN, flow matching, enlarging, and their scores."""
 
 import base64
 import io
@@ -59,7 +59,6 @@ def test_the_dcgan_has_batch_norm_where_its_authors_put_it(chapter):
 
 def test_the_old_contest_moves_each_player_down_its_own_loss(chapter):
     trainer = chapter["new_trainer"]("DCGAN", _Shape(*GREY), 1e-3)
-    g, d = trainer.networks.values()
     real, rng = torch.randn(16, 1, 28, 28).clamp(-1, 1), torch.Generator().manual_seed(0)
     before = {name: [p.clone() for p in net.parameters()] for name, net in trainer.networks.items()}
     log = trainer.step(real, None, rng)
