@@ -64,6 +64,7 @@ LOOSER = {
     **{"gan": 2e-2, "classifier": 5e-3, "03-3-comparison": 1e-2, "04-3-faces": 5e-3},
     "05-own-photos": 2e-2,
     "09-2-choosing": 2e-2,
+    "06-6-1-higher-quality": 2e-2,
     "09-5-gradients": 2e-2,
 }
 
@@ -356,6 +357,15 @@ def _improving(study: ModuleType) -> list[dict]:
     return [{key: x for key, x in row.items() if key not in ("seconds", "failed")} for row in rows]
 
 
+def _higher_quality(study: ModuleType) -> list[dict]:
+    parts = {"photos": study.photos_of_products(20), "renders": study.renders(20)}
+    study.RATES = {way: rates[:1] for way, rates in study.RATES.items()}
+    tuning = study.tuned(parts, share=0.001)
+    rows = tuning + study.one_seed(parts, tuning, SEED, share=0.001)
+    rows += study.larger_seed(study.renders(6, 64, SEED), SEED, images=64)
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
 def _ar_shopping(study: ModuleType) -> list[dict]:
     return study.one_seed(recorded.load_model("gan-studio"), SEED, draws=4, steps=1)
 
@@ -377,6 +387,7 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "06-2-advertising": _advertising,
     "06-3-vr-ar-try-on": _try_on,
     "06-4-medical": _medical,
+    "06-6-1-higher-quality": _higher_quality,
     "06-6-4-ar-shopping": _ar_shopping,
     "09-2-choosing": _choosing,
     "09-3-improving": _improving,
