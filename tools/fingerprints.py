@@ -63,6 +63,7 @@ LOOSER = {
     "06-1-ecommerce": 1e-2,
     **{"gan": 2e-2, "classifier": 5e-3, "03-3-comparison": 1e-2, "04-3-faces": 5e-3},
     "05-own-photos": 2e-2,
+    "09-4-privacy": 2e-2,
     "09-5-gradients": 2e-2,
 }
 
@@ -336,6 +337,15 @@ def _gradients(study: ModuleType) -> list[dict]:
     return study.one_seed(photos, photos, SEED, steps=4, turns=2)
 
 
+def _privacy(study: ModuleType) -> list[dict]:
+    train = data.load(DATA).subset(slice(0, 1_200))
+    tests = study.shown(data.load(DATA, "test").subset(slice(0, 500)))
+    study.BATCH, study.BUDGETS = 20, (3,)
+    few = {"size": 100, "big_size": 600, "steps": 5, "images": 192, "big": (3, 200), "n": 100}
+    rows = study.one_seed(train, study.shown(train), tests, SEED, **few)
+    return [{name: x for name, x in row.items() if name != "found"} for row in rows]  # of 100 photos it jumps
+
+
 def _ar_shopping(study: ModuleType) -> list[dict]:
     return study.one_seed(recorded.load_model("gan-studio"), SEED, draws=4, steps=1)
 
@@ -358,6 +368,7 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "06-3-vr-ar-try-on": _try_on,
     "06-4-medical": _medical,
     "06-6-4-ar-shopping": _ar_shopping,
+    "09-4-privacy": _privacy,
     "09-5-gradients": _gradients,
 }
 
