@@ -65,6 +65,7 @@ LOOSER = {
     "05-own-photos": 2e-2,
     "09-2-choosing": 2e-2,
     "06-6-1-higher-quality": 2e-2,
+    "09-4-privacy": 2e-2,
     "09-5-gradients": 2e-2,
 }
 
@@ -366,6 +367,15 @@ def _higher_quality(study: ModuleType) -> list[dict]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+def _privacy(study: ModuleType) -> list[dict]:
+    train = data.load(DATA).subset(slice(0, 1_200))
+    tests = study.shown(data.load(DATA, "test").subset(slice(0, 500)))
+    study.BATCH, study.BUDGETS = 20, (3,)
+    few = {"size": 100, "big_size": 600, "steps": 5, "images": 192, "big": (3, 200), "n": 100}
+    rows = study.one_seed(train, study.shown(train), tests, SEED, **few)
+    return [{name: x for name, x in row.items() if name != "found"} for row in rows]  # of 100 photos it jumps
+
+
 def _ar_shopping(study: ModuleType) -> list[dict]:
     return study.one_seed(recorded.load_model("gan-studio"), SEED, draws=4, steps=1)
 
@@ -391,6 +401,7 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "06-6-4-ar-shopping": _ar_shopping,
     "09-2-choosing": _choosing,
     "09-3-improving": _improving,
+    "09-4-privacy": _privacy,
     "09-5-gradients": _gradients,
 }
 
