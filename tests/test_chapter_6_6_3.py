@@ -1,4 +1,4 @@
-"""Chapter 6.6.3's own functions: gaps, conditions that are sums, who is right, recolouring, rows of the study."""
+"""Chapter 6.6.3's own functions: gaps, conditions that are sums, who is right, recolouring, the study."""
 
 import pytest
 import torch
