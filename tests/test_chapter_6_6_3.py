@@ -146,7 +146,7 @@ def test_sheets_survive_being_written_in_letters(chapter, photos):
 def test_the_catalogue_frames_what_was_held_out(chapter, photos):
     held_out = chapter["gaps"](4, 0)
     frames = chapter["catalogue"](photos.images, held_out).axes[0].patches
-    corners = {(round((f.get_y() + 1.5) / 34), round((f.get_x() + 1.5) / 34)) for f in frames}
+    corners = {(round(f.get_y() / 34), round(f.get_x() / 34)) for f in frames}
     assert corners == set(map(tuple, held_out.nonzero().tolist()))
 
 
