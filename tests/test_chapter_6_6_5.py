@@ -139,17 +139,20 @@ def test_recorded_pictures_come_back(chapter):
 
 
 def test_one_seed_gives_the_rows_that_the_claims_select(chapter, monkeypatch):
-    monkeypatch.setitem(chapter, "SIZES", {"letters": (5,), "tissue": (5,)})
+    ways = ("moved", "nothing", "snow", "frozen")
+    monkeypatch.setitem(chapter, "WAYS", {("letters", 5): ways, ("tissue", 5): ways})
     monkeypatch.setitem(chapter, "BATCH", 8)
     rows = chapter["one_seed"](7, first=8, then=64, n=20)
     for field in chapter["FIELDS"]:
         of = [row for row in rows if row["field"] == field]
         ends = {(row["way"], row["shown"]) for row in of}
-        ways = ("moved", "snow", "very field", "frozen", "shifted", "held out")
-        assert {(way, 64) for way in ways} <= ends
+        ends_at = ("moved", "snow", "frozen", "shifted", "new", "half of new")
+        assert {(way, 64) for way in ends_at} <= ends
         looks = sorted(row["shown"] for row in of if row["way"] == "nothing")
-        assert looks == [8, 16, 32, 64, 72]
+        assert looks == [16, 32, 64, 72]
         assert all({*chapter["SPACES"], "copies"} <= row.keys() for row in of)
+        more = {round(row["copied"] - row["copies"], 6) for row in of if row["way"] == "new"}
+        assert more == {chapter["MORE_COPIES"]}
         [shifted] = [row for row in of if row["way"] == "shifted"]
         assert shifted["copies"] == 1
     assert {row["seed"] for row in rows} == {7}
