@@ -63,7 +63,6 @@ LOOSER = {
     "06-1-ecommerce": 1e-2,
     **{"gan": 2e-2, "classifier": 5e-3, "03-3-comparison": 1e-2, "04-3-faces": 5e-3},
     "05-own-photos": 2e-2,
-    "06-6-5-cross-domain": 2e-2,
     "09-5-gradients": 2e-2,
 }
 
@@ -341,13 +340,6 @@ def _ar_shopping(study: ModuleType) -> list[dict]:
     return study.one_seed(recorded.load_model("gan-studio"), SEED, draws=4, steps=1)
 
 
-def _cross_domain(study: ModuleType) -> list[dict]:
-    study.SOURCE_RATE /= SMALLER
-    study.RATES = {way: {k: rate / SMALLER for k, rate in of.items()} for way, of in study.RATES.items()}
-    study.BATCH = 8
-    return study.one_seed(SEED, first=16, then=64, n=40)
-
-
 STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "01-introduction": _introduction,
     "02-1-networks": _networks,
@@ -366,7 +358,6 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "06-3-vr-ar-try-on": _try_on,
     "06-4-medical": _medical,
     "06-6-4-ar-shopping": _ar_shopping,
-    "06-6-5-cross-domain": _cross_domain,
     "09-5-gradients": _gradients,
 }
 
