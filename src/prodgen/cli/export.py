@@ -5,15 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prodgen.cli.common import (
-    MODEL_HELP,
-    CommandError,
-    as_path,
-    check_parent,
-    load_model,
-    model_file,
-    written,
-)
+from prodgen.cli import common
 from prodgen.cli.runs import read_commands
 
 
@@ -24,26 +16,26 @@ def add_parser(commands: Any) -> None:
         description="Write (z, condition) -> images as an ONNX file, checked against the model (it needs an "
         "extra: pip install 'prodgen[export]'), or as one HTML file that draws by itself, offline too.",
     )  # fmt: skip
-    command.add_argument("model", metavar="RUN|NAME", help=MODEL_HELP)
-    command.add_argument("--onnx", type=as_path, metavar="X.onnx", help="the ONNX file to write")
-    command.add_argument("--page", type=as_path, metavar="X.html", help="the web page to write")
+    command.add_argument("model", metavar="RUN|NAME", help=common.MODEL_HELP)
+    command.add_argument("--onnx", type=common.as_path, metavar="X.onnx", help="the ONNX file to write")
+    command.add_argument("--page", type=common.as_path, metavar="X.html", help="the web page to write")
     command.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace, arguments: list[str]) -> int:
     wanted = {".onnx": options.onnx, ".html": options.page}
     if not any(wanted.values()):
-        raise CommandError("say what to write: --onnx X.onnx, --page X.html, or both.")
+        raise common.CommandError("say what to write: --onnx X.onnx, --page X.html, or both.")
     for suffix, path in wanted.items():
         if path is not None:
-            check_parent(path)
+            common.check_parent(path)
             if path.suffix.lower() != suffix:
-                raise CommandError(f"{path} must end in {suffix}.")
-    model, origin = load_model(options.model), _origin(options.model)
+                raise common.CommandError(f"{path} must end in {suffix}.")
+    model, origin = common.load_model(options.model), _origin(options.model)
     if options.onnx:
         _write_onnx(options.onnx, model, origin)
     if options.page:
-        _write_page(options.page, model, model_file(options.model), origin)
+        _write_page(options.page, model, common.model_file(options.model), origin)
     return 0
 
 
@@ -66,7 +58,7 @@ def _write_page(path: Path, model: Any, file: Path, origin: dict[str, str]) -> N
     told = Provenance(file, 0, None, ())
     photos = f"{origin.get('data', 'a folder')}, licence {origin['licence_of_data']}"
     content = json.loads(origin["content"]) if "content" in origin else None
-    with written(path) as opened:
+    with common.written(path) as opened:
         save_page(opened, model, told.name, f"{told.start}. It learnt from {photos}.", content)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; open it in a browser, it needs no network.")
 
@@ -75,7 +67,7 @@ def _origin(reference: str) -> dict[str, str]:
     """What is known of the photos that the model was trained on, and how their padding comes off."""
     from prodgen import data, models, recorded
 
-    path = as_path(reference)
+    path = common.as_path(reference)
     if not path.exists():  # then it is a shipped one
         photos = recorded.card(reference)["data"]
         return {"data": photos["name"], "licence_of_data": photos["licence"]}

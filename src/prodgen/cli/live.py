@@ -11,11 +11,8 @@ from torch import Tensor, nn
 
 from prodgen import __version__
 from prodgen.errors import ModelError
-from prodgen.models.gan import Generator, Residual
+from prodgen.models.gan import Generator
 from prodgen.models.vae import VAE
-
-ACTIVATIONS = {nn.ReLU: "relu", nn.SiLU: "silu"}
-LARGEST = 65_504.0  # in float16
 
 
 def live_model(model: Generator | VAE) -> dict[str, Any]:
@@ -30,7 +27,7 @@ def live_model(model: Generator | VAE) -> dict[str, Any]:
     """
     layers, numbers = _generator(model) if isinstance(model, Generator) else _decoder(model)
     flat = torch.cat([part.detach().float().cpu().flatten() for part in numbers])
-    if not flat.abs().max() <= LARGEST:  # not a number, either
+    if not flat.abs().max() <= torch.finfo(torch.half).max:  # not a number, either
         raise ModelError("This model has weights too large for a page: has its training diverged?")
     return {
         "latent_dim": model.latent_dim,
@@ -53,8 +50,8 @@ def save_page(
     import jinja2
 
     here = files("prodgen.cli")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    text = environment.from_string(here.joinpath("live.html").read_text("utf-8")).render(
+    page = jinja2.Template(here.joinpath("live.html").read_text("utf-8"), autoescape=True)
+    text = page.render(
         name=name,
         origin=origin,
         version=__version__,
@@ -77,6 +74,11 @@ class _Layers:
         self.layers.append({"kind": kind, **sizes})
         if weight is not None:
             self.numbers += [weight, bias]
+
+    def dense(self, weight: Tensor, bias: Tensor, side: int, activation: str) -> None:
+        """weight: (from, to); what it gives is a map of side by side places."""
+        sizes = {"from": weight.shape[0], "to": weight.shape[1], "side": side, "activation": activation}
+        self.add("linear", weight, bias, **sizes)
 
     def convolution(
         self, layer: nn.Module, norm: nn.BatchNorm2d | None, activation: str, scale: float = 1
@@ -106,19 +108,15 @@ def _generator(model: Generator) -> tuple[list[dict[str, Any]], list[Tensor]]:
     layers, side = _Layers(), model.resolution
     norm, _, block, *rest = model.body
     factor, shift = (part.repeat(side**2) for part in _folded(norm))
-    stem = _stem(model, model.stem) * factor
-    layers.add(
-        "linear", stem, shift, **{"from": len(stem), "to": stem.shape[1], "side": side, "activation": "relu"}
-    )
-    assert isinstance(block, Residual)
+    layers.dense(_stem(model, model.stem) * factor, shift, side, "relu")
     first, first_norm, _, second, second_norm = block.correction
     layers.add("keep")
     layers.convolution(first, first_norm, "relu")
     layers.convolution(second, second_norm, "")
     layers.add("add")
     while isinstance(rest[0], nn.ConvTranspose2d):
-        up, norm, activation, *rest = rest
-        layers.convolution(up, norm, ACTIVATIONS[type(activation)])
+        up, norm, _, *rest = rest
+        layers.convolution(up, norm, "relu")
     layers.convolution(rest[0], None, "")
     layers.add("shuffle")
     layers.add("tanh")
@@ -128,22 +126,10 @@ def _generator(model: Generator) -> tuple[list[dict[str, Any]], list[Tensor]]:
 def _decoder(model: VAE) -> tuple[list[dict[str, Any]], list[Tensor]]:
     layers = _Layers()
     first, _, second, _ = model.decoder_stem
-    stem = _stem(model, first)
-    layers.add(
-        "linear",
-        stem,
-        first.bias,
-        **{"from": len(stem), "to": stem.shape[1], "side": 1, "activation": "silu"},
-    )
-    sizes = {
-        "from": second.in_features,
-        "to": second.out_features,
-        "side": model.resolution,
-        "activation": "silu",
-    }
-    layers.add("linear", second.weight.T, second.bias, **sizes)
-    *ups, last = model.decoder_maps
-    for up in ups[::2]:
+    layers.dense(_stem(model, first), first.bias, 1, "silu")
+    layers.dense(second.weight.T, second.bias, model.resolution, "silu")
+    *ups, last = model.decoder_maps[::2]
+    for up in ups:
         layers.convolution(up, None, "silu")
     bernoulli = model.likelihood == "bernoulli"
     layers.convolution(last, None, "", scale=0.5 if bernoulli else 1.0)  # 2 sigmoid(x) - 1 = tanh(x / 2)
