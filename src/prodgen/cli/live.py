@@ -81,7 +81,7 @@ class _Layers:
         self.add("linear", weight, bias, **sizes)
 
     def convolution(
-        self, layer: nn.Module, norm: nn.BatchNorm2d | None, activation: str, scale: float = 1
+        self, layer: nn.Module, norm: nn.Module | None, activation: str, scale: float = 1
     ) -> None:
         """A convolution, or a transposed one, with the batch norm that follows it."""
         up = isinstance(layer, nn.ConvTranspose2d)
@@ -128,10 +128,10 @@ def _decoder(model: VAE) -> tuple[list[dict[str, Any]], list[Tensor]]:
     first, _, second, _ = model.decoder_stem
     layers.dense(_stem(model, first), first.bias, 1, "silu")
     layers.dense(second.weight.T, second.bias, model.resolution, "silu")
-    *ups, last = model.decoder_maps[::2]
+    *ups, last = model.decoder_maps[::2]  # between them stand activations
     for up in ups:
         layers.convolution(up, None, "silu")
-    bernoulli = model.likelihood == "bernoulli"
-    layers.convolution(last, None, "", scale=0.5 if bernoulli else 1.0)  # 2 sigmoid(x) - 1 = tanh(x / 2)
-    layers.add("tanh" if bernoulli else "clamp")
+    kind, scale = ("tanh", 0.5) if model.likelihood == "bernoulli" else ("clamp", 1.0)
+    layers.convolution(last, None, "", scale)  # 2 sigmoid(x) - 1 = tanh(x / 2)
+    layers.add(kind)
     return layers.layers, layers.numbers
