@@ -80,9 +80,7 @@ class _Layers:
         sizes = {"from": weight.shape[0], "to": weight.shape[1], "side": side, "activation": activation}
         self.add("linear", weight, bias, **sizes)
 
-    def convolution(
-        self, layer: nn.Module, norm: nn.Module | None, activation: str, scale: float = 1
-    ) -> None:
+    def convolution(self, layer: Any, norm: nn.Module | None, activation: str, scale: float = 1) -> None:
         """A convolution, or a transposed one, with the batch norm that follows it."""
         up = isinstance(layer, nn.ConvTranspose2d)
         weight = layer.weight.permute(2, 3, 0, 1) if up else layer.weight.permute(2, 3, 1, 0)
