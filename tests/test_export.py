@@ -8,28 +8,16 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from lively import lively
 
 from prodgen import __version__, models, recorded
 from prodgen.cli import main
 from prodgen.cli.onnx import NOTICE, TOLERANCE, save_onnx
 from prodgen.data import Condition, Factor
-from prodgen.device import seeded
 from prodgen.models import VAE, Generator
 
 CLASSES = Condition.of_classes(("bag", "Größe 7", "衬衫"))
 FACTORS = Condition((Factor("label", ("bag", "mug")), Factor("azimuth", period=360.0)))
-
-
-def lively(kind, **shape):
-    """A small model whose weights, and averages of activations, are not those of a fresh one."""
-    with seeded(0):
-        model = kind(width=4, latent_dim=8, **shape)
-        for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
-                tensor.add_(
-                    0.1 * torch.rand_like(tensor) if "var" in name else 0.1 * torch.randn_like(tensor)
-                )
-    return model.eval()
 
 
 def draw(path, z, condition=None):

@@ -6,13 +6,13 @@ import browser
 import pytest
 import torch
 from axe_core_python.sync_playwright import Axe
+from lively import lively
 from playwright.sync_api import sync_playwright
 
 from prodgen import models, recorded
 from prodgen.cli import main
 from prodgen.cli.live import live_model
 from prodgen.data import Condition, Factor
-from prodgen.device import seeded
 from prodgen.errors import ModelError
 from prodgen.models import VAE, Generator
 
@@ -38,17 +38,6 @@ RED = """(i) => {
 }"""
 DRAW = """([z, asked]) =>
   z.map((one, i) => Array.from(prodgenLive.draw(prodgenLive.models.own, one, asked[i])))"""
-
-
-def lively(kind, **shape):
-    """A small model whose weights, and averages of activations, are not those of a fresh one."""
-    with seeded(0):
-        model = kind(width=4, latent_dim=8, **shape)
-        for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
-                noise = torch.rand_like(tensor) if "var" in name else torch.randn_like(tensor)
-                tensor.add_(0.1 * noise)
-    return model.eval()
 
 
 @pytest.fixture(scope="module")

@@ -13,36 +13,37 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const holder of document.querySelectorAll(".mermaid")) new MutationObserver(name).observe(holder, { childList: true });
 });
 
+// What only some pages need is loaded where it is needed, from beside this script.
+const here = document.currentScript.src;
+const load = (path) => new Promise((resolve, reject) => {
+  const script = document.createElement("script");
+  Object.assign(script, { src: new URL(path, here), onload: resolve, onerror: reject });
+  document.head.append(script);
+});
+
 // A product in three dimensions: its viewer, a megabyte, is loaded where a page shows one. Only over https may a
 // button offer the reader's own room: it hands the model to another program.
-const here = document.currentScript.src;
 document.addEventListener("DOMContentLoaded", () => {
   const viewers = document.querySelectorAll("model-viewer");
   if (!viewers.length) return;
   if (location.protocol === "https:") for (const viewer of viewers) viewer.setAttribute("ar", "");
-  const script = document.createElement("script");
-  script.src = new URL("vendor/@google/model-viewer/model-viewer-umd.min.js", here);
-  document.head.append(script);
+  load("vendor/@google/model-viewer/model-viewer-umd.min.js");
 });
 
 // A generator in the page: its weights, a megabyte or more, are loaded when the reader asks for it.
 document.addEventListener("DOMContentLoaded", () => {
-  const load = (path) => new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    Object.assign(script, { src: new URL(path, here), onload: resolve, onerror: reject });
-    document.head.append(script);
-  });
   for (const lab of document.querySelectorAll(".live[data-model]")) {
     const { model } = lab.dataset;
     const button = document.createElement("button");
     Object.assign(button, { type: "button", textContent: "Wake the network" });
     button.addEventListener("click", async () => {
-      button.textContent = "Loading its weights …";
+      if (button.ariaBusy === "true") return; // a second click while it loads
+      Object.assign(button, { ariaBusy: "true", textContent: "Loading its weights …" });
       try {
         if (!window.prodgenLive) await load("live/live.js");
         if (!prodgenLive.models[model]) await load(`live/${model}.js`);
       } catch {
-        button.textContent = "It could not be loaded. Try again";
+        Object.assign(button, { ariaBusy: "false", textContent: "It could not be loaded. Try again" });
         return;
       }
       prodgenLive.open(lab, prodgenLive.models[model]);
