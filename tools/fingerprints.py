@@ -376,6 +376,29 @@ def _privacy(study: ModuleType) -> list[dict]:
     return [{name: x for name, x in row.items() if name != "found"} for row in rows]  # of 100 photos it jumps
 
 
+def _multimodal(study: ModuleType) -> list[dict]:
+    small = {"photos": 24, "steps": 2, "images": 160, "n": 24, "judge": (24, 2)}
+    study.RATES = {way: rate / SMALLER for way, rate in study.RATES.items()}
+    rows = study.one_seed(SEED, **small)
+    # What untrained networks get right is a matter of rounding; what they compute is not.
+    asked = study.draw_asked(24, SEED)
+    known = study.vector_of(asked.roll(1, 0)) + 2 * study.vector_of(asked.flip(0))
+    photos = study.photograph(asked, SEED)
+    reader, _, losses = study.learn_to_read(photos, asked, SEED, 2)
+    many, sentences, said = study.captioned(photos, asked, SEED, times=1)
+    told = study.text_vectors(reader, sentences)
+    rate = study.RATES["sentences"]
+    painter = study.learn_to_draw(many, told, SEED, 160, learning_rate=rate)
+    made = study.drawn(painter, told, SEED)
+    logits = study.the_judge(*small["judge"])(made)
+    return [
+        {"ways": len(rows)} | study.judged(lambda read: read, known, asked),
+        {"losses": losses, "said": said.tolist(), "told": told.mean(dim=1).tolist()},
+        {"drawn": [x.item() for x in (made.mean(), made.std(), logits.std())]},
+        {"scores": study.scores(logits, asked).mean(dim=1).tolist()},
+    ]
+
+
 def _ar_shopping(study: ModuleType) -> list[dict]:
     return study.one_seed(recorded.load_model("gan-studio"), SEED, draws=4, steps=1)
 
@@ -398,6 +421,7 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "06-3-vr-ar-try-on": _try_on,
     "06-4-medical": _medical,
     "06-6-1-higher-quality": _higher_quality,
+    "06-6-2-multimodal": _multimodal,
     "06-6-4-ar-shopping": _ar_shopping,
     "09-2-choosing": _choosing,
     "09-3-improving": _improving,
