@@ -184,9 +184,9 @@ def test_each_reference_is_cited_by_the_text_or_by_the_package():
 
 def glossary() -> list[tuple[list[str], str]]:
     """The glossary's entries: names, and what they mean."""
-    body = re.search(r"```\{glossary\}\n(.*?)\n```", text_of(BOOK / "glossary.md"), re.DOTALL)[1]
+    bodies = re.findall(r"```\{glossary\}\n(.*?)\n```", text_of(BOOK / "glossary.md"), re.DOTALL)
     entries = []
-    for block in body.split("\n\n"):
+    for block in "\n\n".join(bodies).split("\n\n"):
         lines = block.split("\n")
         names = [line for line in lines if not line.startswith("  ")]
         entries.append((names, " ".join(line.strip() for line in lines[len(names) :])))
