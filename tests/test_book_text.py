@@ -145,26 +145,48 @@ def test_references_are_complete_and_in_order():
         assert key.startswith(surname.strip("{}").split("-")[0]) and entry.fields["year"] in key
 
 
-def test_what_the_package_cites_stands_in_the_references():
-    known = {
-        (without_accents(" ".join(person.last_names)).lower(), entry.fields["year"])
-        for entry in BIBLIOGRAPHY.values()
-        for person in entry.persons["author"]
-    }
+def authors_of(entry) -> set[tuple[str, str]]:
+    """Each author's surname, with the entry's year."""
+    names = (without_accents(" ".join(person.last_names)).lower() for person in entry.persons["author"])
+    return {(name, entry.fields["year"]) for name in names}
+
+
+def cited_by_the_package() -> dict[tuple[str, str], str]:
+    """Surnames and years in the package's docstrings and comments, with the file that has them."""
+    cited = {}
     for path in sorted((ROOT / "src" / "prodgen").rglob("*.py")):
         source = without_accents(re.sub(r"\s+", " ", path.read_text(encoding="utf-8")))
         for names, year in re.findall(
             r"([A-Z][\w-]+(?: et al\.| and [A-Z][\w-]+)?),? \(?((?:19|20)\d\d)\b", source
         ):
-            for name in re.split(r" et al\.| and ", names):
-                assert not name or (name.lower(), year) in known, f"{path.name} cites {names} {year}"
+            for name in filter(None, re.split(r" et al\.| and ", names)):
+                cited[name.lower(), year] = path.name
+    return cited
+
+
+def test_what_the_package_cites_stands_in_the_references():
+    known = set().union(*map(authors_of, BIBLIOGRAPHY.values()))
+    for (name, year), file in cited_by_the_package().items():
+        assert (name, year) in known, f"{file} cites {name} {year}"
+
+
+def test_each_reference_is_cited_by_the_text_or_by_the_package():
+    text = {
+        key.strip()
+        for path in FILES
+        for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text_of(path))
+        for key in keys.split(",")
+    }
+    package = cited_by_the_package().keys()
+    idle = [key for key, entry in BIBLIOGRAPHY.items() if key not in text and not authors_of(entry) & package]
+    assert not idle, f"nobody cites {idle}"
 
 
 def glossary() -> list[tuple[list[str], str]]:
     """The glossary's entries: names, and what they mean."""
-    body = re.search(r"```\{glossary\}\n(.*?)\n```", text_of(BOOK / "glossary.md"), re.DOTALL)[1]
+    bodies = re.findall(r"```\{glossary\}\n(.*?)\n```", text_of(BOOK / "glossary.md"), re.DOTALL)
     entries = []
-    for block in body.split("\n\n"):
+    for block in "\n\n".join(bodies).split("\n\n"):
         lines = block.split("\n")
         names = [line for line in lines if not line.startswith("  ")]
         entries.append((names, " ".join(line.strip() for line in lines[len(names) :])))
