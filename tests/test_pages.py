@@ -11,18 +11,19 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
 from axe_core_python.sync_playwright import Axe
-from browser import launch, serve, visit
+from browser import launch, serve, settle, visit
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = Path(os.environ.get("PRODGEN_HTML", ROOT / "_build" / "html"))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
-DESKTOP, PHONE = 1280, 360  # CSS pixels
+DESKTOP, PHONE, HEIGHT = 1280, 360, 900  # CSS pixels
 PLACEHOLDER = "https://github.com/OWNER/REPOSITORY"
 
 
@@ -190,26 +191,64 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
+def watched(page: Page, site: str) -> list[str]:
+    """What goes wrong on a page from now on: errors of its scripts, failed and foreign requests."""
+    problems, at_home = [], (f"{site}/", "data:")
+    page.on("console", lambda m: m.type == "error" and problems.append(f"console: {m.text}"))
+    page.on("pageerror", lambda error: problems.append(f"script: {error}"))
+    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+    page.on("response", lambda r: r.status >= 400 and problems.append(f"{r.status}: {r.url}"))
+    page.on("request", lambda r: r.url.startswith(at_home) or problems.append(f"foreign: {r.url}"))
+    return problems
+
+
 @pytest.fixture
 def open_page(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
     """`open_page(name, width, scheme)` opens a page; at the end nothing may have gone wrong on it."""
-    problems, opened, at_home = [], [], (f"{site}/", "data:")
+    opened = []
 
     def open_page(name: str, width: int = DESKTOP, scheme: str = "light") -> Page:
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        opened.append(page)
-        page.on("console", lambda m: m.type == "error" and problems.append(f"console: {m.text}"))
-        page.on("pageerror", lambda error: problems.append(f"script: {error}"))
-        page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
-        page.on("response", lambda r: r.status >= 400 and problems.append(f"{r.status}: {r.url}"))
-        page.on("request", lambda r: r.url.startswith(at_home) or problems.append(f"foreign: {r.url}"))
+        page = browser.new_page(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
+        opened.append((page, watched(page, site)))
         visit(page, f"{site}/{name}")
         return page
 
     yield open_page
-    for page in opened:
+    for page, _ in opened:
         page.close()
-    assert not problems
+    assert [problem for _, problems in opened for problem in problems] == []
+
+
+@pytest.fixture(scope="module")
+def loaded(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[tuple[Page, list[str]]]:
+    """A page of the book by its name, opened once for all tests of it, and what went wrong on it so far."""
+    page = browser.new_page(viewport={"width": DESKTOP, "height": HEIGHT}, color_scheme="light")
+    problems = watched(page, site)
+    visit(page, f"{site}/{request.param}.html")
+    yield page, problems
+    page.close()
+
+
+@pytest.fixture
+def shown(loaded: tuple[Page, list[str]]) -> Iterator[Callable[..., Page]]:
+    """`shown(width, scheme)` is the page as somebody has it; at the end nothing may have gone wrong on it."""
+    page, problems = loaded
+
+    def shown(width: int = DESKTOP, scheme: str = "light") -> Page:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_selector(f"html[data-theme={scheme}]")
+        settle(page)  # diagrams are drawn again in other colours
+        return page
+
+    yield shown
+    assert problems == []
+
+
+def each(pages: list[str]) -> pytest.MarkDecorator:
+    """The test for each of the pages, all tests of one page on one worker."""
+    marked = [pytest.param(page, page, marks=pytest.mark.xdist_group(page), id=page) for page in pages]
+    return pytest.mark.parametrize(("loaded", "name"), marked, indirect=["loaded"])
 
 
 # What a reader would see. Text that still holds TeX was not recognised as a formula.
@@ -246,24 +285,24 @@ def drawn(page: str) -> int:
     return sum(any(mime.startswith("image/") for mime in o.get("data", {})) for o in outputs)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_formulas_figures_and_diagrams_are_drawn(page: str, open_page: Callable[..., Page]) -> None:
-    seen = open_page(f"{page}.html").evaluate(SEEN)
+@each(PAGES)
+def test_formulas_figures_and_diagrams_are_drawn(name: str, shown: Callable[..., Page]) -> None:
+    seen = shown().evaluate(SEEN)
     assert not seen["undrawn"] and not seen["errors"] and not seen["leftovers"]
-    assert seen["formulas"] >= source(page).count("$$") // 2
+    assert seen["formulas"] >= source(name).count("$$") // 2
     assert [image for image in seen["images"] if not image["naturalWidth"] or not image["alt"].strip()] == []
-    if page in NOTEBOOKS:
-        assert len(seen["images"]) >= drawn(page)
-    fences = re.findall(r"^```(?:mermaid|\{mermaid\})$", source(page), re.MULTILINE)
+    if name in NOTEBOOKS:
+        assert len(seen["images"]) >= drawn(name)
+    fences = re.findall(r"^```(?:mermaid|\{mermaid\})$", source(name), re.MULTILINE)
     assert len(seen["diagrams"]) == len(fences)
     for diagram in seen["diagrams"]:
         assert diagram["title"] and diagram["description"] and diagram["role"] == "img"
         assert diagram["height"] > 20
 
 
-def findings(page: Page) -> list[str]:
+def findings(page: Page, **options: Any) -> list[str]:
     """What axe-core takes for a serious or critical obstacle to someone who reads with help."""
-    violations = Axe().run(page, options={"resultTypes": ["violations"]})["violations"]
+    violations = Axe().run(page, options={"resultTypes": ["violations"], **options})["violations"]
     return [
         f"{v['id']}: {node['target']} {node['failureSummary']}"
         for v in violations
@@ -272,19 +311,22 @@ def findings(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page", [*PAGES, "search"])
-def test_accessible(page: str, scheme: str, open_page: Callable[..., Page]) -> None:
-    opened = open_page(f"{page}.html", DESKTOP, scheme)
-    assert opened.get_attribute("html", "data-theme") == scheme
-    assert findings(opened) == []
+@each([*PAGES, "search"])
+def test_accessible(name: str, shown: Callable[..., Page]) -> None:
+    assert findings(shown()) == []
 
 
-@pytest.mark.parametrize("page", [*PAGES, "search"])
-def test_fits_a_phone(page: str, open_page: Callable[..., Page]) -> None:
-    opened = open_page(f"{page}.html", PHONE)
-    assert opened.evaluate("document.documentElement.scrollWidth") <= PHONE
-    assert findings(opened) == []
+@each([*PAGES, "search"])
+def test_accessible_in_the_dark(name: str, shown: Callable[..., Page]) -> None:
+    # What the other test looks at does not depend on the mode; colours do.
+    assert findings(shown(scheme="dark"), runOnly=["cat.color"]) == []
+
+
+@each([*PAGES, "search"])
+def test_fits_a_phone(name: str, shown: Callable[..., Page]) -> None:
+    page = shown(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+    assert findings(page) == []
 
 
 FOCUS = """() => {
@@ -301,9 +343,9 @@ FOCUS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_keyboard_reaches_everything(page: str, open_page: Callable[..., Page]) -> None:
-    opened = open_page(f"{page}.html")
+@each(PAGES)
+def test_keyboard_reaches_everything(name: str, shown: Callable[..., Page]) -> None:
+    opened = shown()
     opened.keyboard.press("Tab")
     # The skip link slides in from above.
     opened.wait_for_function("document.activeElement.getBoundingClientRect().top >= 0")

@@ -56,6 +56,11 @@ def visit(page: Page, address: str) -> None:
     """Open `address` and wait for what comes after its "load" event: formulas, diagrams, letters, fades."""
     page.goto(address, wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until a page that was loaded stands still: after it was opened, or its colours were changed."""
     page.wait_for_function(DIAGRAMS_DRAWN, timeout=20_000)
     page.evaluate("document.fonts.ready")
     # Buttons fade into the dark scheme's colours; half-way their contrast is that of neither scheme.
