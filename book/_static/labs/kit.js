@@ -105,13 +105,18 @@ window.prodgenLabs = (() => {
     return made;
   }
 
-  /** A polite live region, and the function that says something there once the reader pauses. */
+  /**
+   * A polite live region, and the function that says something there once the reader pauses. Until the region is in
+   * the page it says it at once, and nobody is disturbed.
+   */
   function announcer() {
     const region = element("p", { class: "lab-said", "aria-live": "polite" });
     let waiting;
     const announce = (text) => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => { if (region.textContent !== text) region.textContent = text; }, 250);
+      const tell = () => { if (region.textContent !== text) region.textContent = text; };
+      if (region.isConnected) waiting = setTimeout(tell, 250);
+      else tell();
     };
     return { region, announce };
   }
@@ -374,11 +379,12 @@ window.prodgenLabs = (() => {
     root.replaceChildren(
       element("p", { class: "lab-title" }, description.title),
       ...(description.help ? [element("p", {}, description.help)] : []),
-      row, stage, region,
+      row, stage,
     );
     change = openers[name](lab) ?? change;
     for (const control of Object.values(controls)) control.refresh();
     change();
+    root.append(region);
     root.dataset.opened = name;
   }
 
