@@ -44,6 +44,7 @@ from papermill.inspection import inspect_notebook
 from prodgen import recorded
 from prodgen.cli import live
 from prodgen.errors import ProdgenError
+from prodgen.notebook import LAB_DATA
 from prodgen.presets import PRESETS, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -322,6 +323,7 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     for path in sorted(executed.glob("*.ipynb")):
         shutil.copy(path, stage / "book")
     write_live_models(stage / "book")
+    write_lab_data(stage / "book", take_lab_data(stage / "book"))
 
 
 def write_live_models(book: Path) -> None:
@@ -333,6 +335,34 @@ def write_live_models(book: Path) -> None:
     for name in sorted({name for s in sources for name in LIVE_MODEL.findall(s.read_text("utf-8"))}):
         model = json.dumps(live.live_model(recorded.load_model(name)))
         (place / f"{name}.js").write_text(f'prodgenLive.models["{name}"] = {model};\n', "utf-8")
+
+
+def take_lab_data(book: Path) -> dict[str, object]:
+    """Take out of the executed notebooks what they hand over to labs: {lab: data}."""
+    data = {}
+    for path in sorted(book.glob("*.ipynb")):
+        nb = nbformat.read(path, as_version=4)
+        handed = [o for cell in nb.cells for o in cell.get("outputs", []) if LAB_DATA in o.get("data", {})]
+        if not handed:
+            continue
+        for output in handed:
+            data |= output.data[LAB_DATA]
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                cell.outputs = [output for output in cell.outputs if output not in handed]
+        nbformat.write(nb, path)
+    return data
+
+
+def write_lab_data(book: Path, data: dict[str, object]) -> None:
+    """Write what the labs in the pages read: the descriptions, and what chapters handed over."""
+    place = book / "_static" / "labs"
+    place.mkdir(exist_ok=True)
+    known = {"descriptions": recorded.labs(), "data": data}
+    lines = (
+        f"prodgenLabs.{name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in known.items()
+    )
+    (place / "descriptions.js").write_text("".join(lines), "utf-8")
 
 
 def notices(vendor: Path) -> str:
