@@ -1,0 +1,125 @@
+// Chapter 3.1: a GAN in the plane that trains in the page, with the losses, the penalty and the turns of the chapter.
+"use strict";
+
+prodgenLabs.register("gan-plane", (lab) => {
+  const { element, button, player, plot, screen, key } = prodgenLabs;
+  const P = window.prodgenPlane;
+  const SHOPS = { "ring of eight": "ring", "grid of nine": "grid", "two clouds": "two", "ring, one cloud rare": "rare" };
+  const TURNS = { "one each": [1, 1], "ten of G": [1, 10], "five of D": [5, 1] };
+  // What is the same in both: the cure differs in turns and penalty only.
+  const TRIAL = { loss: "non-saturating", rateD: "0.002", rateG: "0.002" };
+  const PROVOKED = { ...TRIAL, shop: "ring of eight", turns: "ten of G", gamma: 0 };
+  const CURED = { ...TRIAL, turns: "one each", gamma: 1 };
+  const REACH = 3;
+  const SIDE = 40; // of D's field, in places
+  const SHOWN = 300;
+  const LOOKED = 1000; // points in a look
+  const EVERY = 50; // rounds between two looks
+  const LOOKS = 10; // of which the verdict is made, as in the chapter
+  const RELATIVE = ["wasserstein", "relativistic"]; // their logits mean something by comparison only
+
+  let [seed, game, photos, history, looks] = [0, null, null, [], []];
+  let spoken = 0;
+  const z = P.fillNormal(new Float32Array(2 * LOOKED), P.uniforms(99));
+  const places = Float32Array.from({ length: 2 * SIDE * SIDE }, (_, i) => {
+    const [row, column] = [Math.floor(i / 2 / SIDE), (i >> 1) % SIDE];
+    return REACH * (2 * ((i % 2 ? SIDE - 1 - row : column) + 0.5) / SIDE - 1);
+  });
+
+  const view = screen({ reach: REACH });
+  const curve = plot({ x: [0, 500], y: [0, 8], xlabel: "rounds", ylabel: "clouds found", height: 0.6 });
+  const play = player(advance, { pace: 4, stopped: () => tell() });
+  const again = (same) => { if (!same) seed += 1; begin(); tell(); };
+  play.root.append(
+    button("Start again", () => again(true)),
+    button("New seed", () => again(false)),
+    button("Provoke a collapse", () => { lab.set(PROVOKED); begin(); play.play(); }),
+    button("Cure it", () => { lab.set(CURED); play.play(); }),
+  );
+  lab.stage.append(
+    play.root,
+    element("div", { class: "lab-pair" },
+      element("div", {}, view.root, key([
+        [0, "ring", "photos"], [1, "disc", "pictures, drawn by G"],
+        [2, "ground", "here D says: a photo"], [1, "ground", "here D says: a picture"],
+      ])),
+      curve.root),
+  );
+
+  const drawer = () => (lab.values.drawn === "G" ? game.generator : game.average);
+  let passes;
+  const shop = () => P.shops[game.settings.shop];
+
+  function settings() {
+    const { shop, loss, gamma, turns, rateD, rateG } = lab.values;
+    return { shop: SHOPS[shop], loss, gamma, turns: TURNS[turns], rates: [Number(rateD), Number(rateG)] };
+  }
+
+  function begin() {
+    game = P.gan(seed, settings());
+    passes = { look: P.room(game.generator, LOOKED), field: P.room(game.discriminator, SIDE * SIDE) };
+    photos = P.fillReal(new Float32Array(2 * SHOWN), shop(), P.uniforms(7));
+    [history, looks] = [[], []];
+    look();
+    draw();
+  }
+
+  /** Counts the clouds among points that G draws, for the curve and the verdict. */
+  function look() {
+    const seen = P.modesFound(P.forward(drawer(), passes.look, z), shop());
+    looks = [...looks.slice(1 - LOOKS), seen];
+    history.push([game.rounds, seen.found]);
+    if (history.length > 400) history = history.filter((_, i) => i % 2 === 0);
+    curve.range([0, Math.max(500, game.rounds)], [0, shop().length]);
+    curve.line("found", history, { colour: 1 });
+    curve.show(`Clouds found, by the round: ${seen.found} of ${shop().length} after ${game.rounds} rounds.`);
+  }
+
+  function sentence() {
+    const { found, inside } = looks.at(-1);
+    const verdict = looks.length === LOOKS && P.collapsed(looks, shop()) ? " By the chapter's count it has collapsed." : "";
+    return `Seed ${seed}, round ${game.rounds.toLocaleString("en")}: ${found} of ${shop().length} clouds found, and `
+      + `${Math.round(100 * inside)} % of the pictures lie in a cloud.${verdict}`;
+  }
+
+  function tell() {
+    if (history.at(-1)?.[0] !== game.rounds) look();
+    draw();
+    lab.announce(sentence());
+  }
+
+  view.draw = () => {
+    const [pictures, logits] = [
+      P.forward(drawer(), passes.look, z), P.forward(game.discriminator, passes.field, places),
+    ];
+    view.clear();
+    const middle = RELATIVE.includes(game.settings.loss) ? logits.reduce((sum, a) => sum + a, 0) / logits.length : 0;
+    view.ground(logits.map((a) => 2 * P.sigmoid(a - middle) - 1), SIDE, 1, 2);
+    view.dots(photos, { colour: 0, hollow: true, size: 2.5 });
+    view.dots(pictures.subarray(0, 2 * SHOWN), { colour: 1, size: 3 });
+    view.label();
+  };
+  const draw = () => view.show(`The plane with photos, pictures and D's opinion of each place. ${sentence()}`);
+
+  /** As many rounds as a frame has time for, or one where the reader asked for one. */
+  function advance() {
+    const until = performance.now() + 12;
+    const most = play.playing && lab.values.pace === "fast" ? 40 : 1;
+    for (let done = 0; done < most && (done === 0 || performance.now() < until); done++) {
+      game.round();
+      if (game.rounds % EVERY === 0) look();
+    }
+    draw();
+    if (play.playing && performance.now() - spoken > 4000) {
+      spoken = performance.now();
+      lab.announce(sentence());
+    }
+    return true;
+  }
+
+  return (changed) => {
+    if (!game || changed === "shop") begin();
+    game.settings = Object.assign(game.settings, settings());
+    tell();
+  };
+});
