@@ -2,7 +2,7 @@
 "use strict";
 
 prodgenLabs.register("gan-plane", (lab) => {
-  const { element, button, player, plot, screen, key } = prodgenLabs;
+  const { element, button, fixed, player, plot, screen, key } = prodgenLabs;
   const P = window.prodgenPlane;
   const SHOPS = { "ring of eight": "ring", "grid of nine": "grid", "two clouds": "two", "ring, one cloud rare": "rare" };
   const TURNS = { "one each": [1, 1], "ten of G": [1, 10], "five of D": [5, 1] };
@@ -13,6 +13,7 @@ prodgenLabs.register("gan-plane", (lab) => {
   const REACH = 3;
   const SIDE = 40; // of D's field, in places
   const SHOWN = 300;
+  const PUSHED = 60; // pictures of which is drawn where G will move them
   const LOOKED = 1000; // points in a look
   const EVERY = 50; // rounds between two looks
   const LOOKS = 10; // of which the verdict is made, as in the chapter
@@ -27,7 +28,8 @@ prodgenLabs.register("gan-plane", (lab) => {
   });
 
   const view = screen({ reach: REACH });
-  const curve = plot({ x: [0, 500], y: [0, 8], xlabel: "rounds", ylabel: "clouds found", height: 0.6 });
+  const curve = plot({ x: [0, 500], y: [0, 8], ylabel: "clouds found", height: 0.4 });
+  const said = plot({ x: [0, 500], y: [0, 1], xlabel: "rounds", ylabel: "mean of D", height: 0.5 });
   const play = player(advance, { pace: 4, stopped: () => tell() });
   const again = (same) => { if (!same) seed += 1; begin(); tell(); };
   play.root.append(
@@ -36,14 +38,16 @@ prodgenLabs.register("gan-plane", (lab) => {
     button("Provoke a collapse", () => { lab.set(PROVOKED); begin(); play.play(); }),
     button("Cure it", () => { lab.set(CURED); play.play(); }),
   );
+  lab.row.classList.add("lab-dense");
   lab.stage.append(
     play.root,
     element("div", { class: "lab-pair" },
       element("div", {}, view.root, key([
         [0, "ring", "photos"], [1, "disc", "pictures, drawn by G"],
         [2, "ground", "here D says: a photo"], [1, "ground", "here D says: a picture"],
+        [3, "line", "where D's slope pushes a picture"],
       ])),
-      curve.root),
+      element("div", {}, curve.root, said.root)),
   );
 
   const drawer = () => (lab.values.drawn === "G" ? game.generator : game.average);
@@ -57,22 +61,44 @@ prodgenLabs.register("gan-plane", (lab) => {
 
   function begin() {
     game = P.gan(seed, settings());
-    passes = { look: P.room(game.generator, LOOKED), field: P.room(game.discriminator, SIDE * SIDE) };
+    const judged = (n) => P.room(game.discriminator, n);
+    passes = {
+      look: P.room(game.generator, LOOKED), field: judged(SIDE * SIDE), photos: judged(SHOWN), pictures: judged(SHOWN),
+      pushed: judged(PUSHED),
+    };
     photos = P.fillReal(new Float32Array(2 * SHOWN), shop(), P.uniforms(7));
     [history, looks] = [[], []];
     look();
     draw();
   }
 
-  /** Counts the clouds among points that G draws, for the curve and the verdict. */
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const drawn = () => P.forward(drawer(), passes.look, z).subarray(0, 2 * SHOWN);
+
+  /** D's logits for photos and pictures, and what counts as undecided: some losses teach D to compare only. */
+  function judge() {
+    const real = P.forward(game.discriminator, passes.photos, photos);
+    const fake = P.forward(game.discriminator, passes.pictures, drawn());
+    return { real, fake, undecided: RELATIVE.includes(game.settings.loss) ? (mean(real) + mean(fake)) / 2 : 0 };
+  }
+
+  /** Counts the clouds among points that G draws, for the curves and the verdict. */
   function look() {
     const seen = P.modesFound(P.forward(drawer(), passes.look, z), shop());
+    const { real, fake, undecided } = judge();
+    const [onReal, onFake] = [real, fake].map((logits) => mean(logits.map((a) => P.sigmoid(a - undecided))));
     looks = [...looks.slice(1 - LOOKS), seen];
-    history.push([game.rounds, seen.found]);
+    history.push([game.rounds, seen.found, onReal, onFake]);
     if (history.length > 400) history = history.filter((_, i) => i % 2 === 0);
-    curve.range([0, Math.max(500, game.rounds)], [0, shop().length]);
-    curve.line("found", history, { colour: 1 });
+    const rounds = [0, Math.max(500, game.rounds)];
+    const column = (i) => history.map((row) => [row[0], row[i]]);
+    curve.range(rounds, [0, shop().length + 0.5]);
+    curve.line("found", column(1), { colour: 1 });
     curve.show(`Clouds found, by the round: ${seen.found} of ${shop().length} after ${game.rounds} rounds.`);
+    said.range(rounds, [0, 1]);
+    said.line("real", column(2), { colour: 2, name: "on photos" });
+    said.line("fake", column(3), { colour: 1, dash: "7 4", name: "on pictures" });
+    said.show(`What D says on average, by the round: ${fixed(onReal, 2)} to photos, ${fixed(onFake, 2)} to pictures.`);
   }
 
   function sentence() {
@@ -88,15 +114,28 @@ prodgenLabs.register("gan-plane", (lab) => {
     lab.announce(sentence());
   }
 
+  /** A line from each of some pictures to where D's slope would have it: downhill on G's loss. */
+  function pushes(pictures, real) {
+    const { loss } = game.settings;
+    const fake = P.forward(game.discriminator, passes.pushed, pictures);
+    const slopes = fake.map((a, i) => P.losses[loss].generator(real[i], a)[2]);
+    const downhill = P.backward(game.discriminator, passes.pushed, slopes, false);
+    for (let i = 0; i < 2 * PUSHED; i += 2) {
+      const [x, y, dx, dy] = [pictures[i], pictures[i + 1], -downhill[i], -downhill[i + 1]];
+      const length = Math.min(0.4, 0.8 / Math.hypot(dx, dy)); // times the slope, up to so long on the screen
+      view.line([x, y, x + length * dx, y + length * dy], { colour: 3, width: 1.5 });
+    }
+  }
+
   view.draw = () => {
-    const [pictures, logits] = [
-      P.forward(drawer(), passes.look, z), P.forward(game.discriminator, passes.field, places),
-    ];
+    const { real, undecided } = judge();
+    const logits = P.forward(game.discriminator, passes.field, places);
+    const pictures = drawn();
     view.clear();
-    const middle = RELATIVE.includes(game.settings.loss) ? logits.reduce((sum, a) => sum + a, 0) / logits.length : 0;
-    view.ground(logits.map((a) => 2 * P.sigmoid(a - middle) - 1), SIDE, 1, 2);
-    view.dots(photos, { colour: 0, hollow: true, size: 2.5 });
-    view.dots(pictures.subarray(0, 2 * SHOWN), { colour: 1, size: 3 });
+    view.ground(logits.map((a) => 2 * P.sigmoid(a - undecided) - 1), SIDE, 1, 2);
+    view.dots(photos.subarray(0, SHOWN), { colour: 0, hollow: true, size: 2.5 });
+    pushes(pictures.subarray(0, 2 * PUSHED), real);
+    view.dots(pictures, { colour: 1, size: 3 });
     view.label();
   };
   const draw = () => view.show(`The plane with photos, pictures and D's opinion of each place. ${sentence()}`);
@@ -119,7 +158,7 @@ prodgenLabs.register("gan-plane", (lab) => {
 
   return (changed) => {
     if (!game || changed === "shop") begin();
-    game.settings = Object.assign(game.settings, settings());
+    Object.assign(game.settings, settings());
     tell();
   };
 });

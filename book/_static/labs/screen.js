@@ -40,19 +40,19 @@ prodgenLabs.screen = ({ reach, names = ["", ""] }) => {
       context.stroke();
     },
 
-    /** The numbers at the axes, over whatever else was drawn. */
-    label() {
+    /** The numbers at the axes, over whatever else was drawn. upright: whether the vertical one means something. */
+    label(upright = true) {
       context.fillStyle = hue(0);
       context.textAlign = "center";
       for (let value = 1 - Math.ceil(reach); value < reach; value++) {
         const text = String(value).replace("-", "−");
         context.fillText(text, at(value), side - 5);
-        if (value > 1 - Math.ceil(reach)) context.fillText(text, 11, at(-value) + 4);
+        if (upright && value > 1 - Math.ceil(reach)) context.fillText(text, 11, at(-value) + 4);
       }
       context.textAlign = "right";
       context.fillText(names[0], side - 6, side - 20);
       context.textAlign = "left";
-      context.fillText(names[1], 6, 16);
+      if (upright) context.fillText(names[1], 6, 16);
     },
 
     /** A ground of count by count values in [-1, 1], row by row from the top left: hues for below and above zero. */
@@ -63,7 +63,7 @@ prodgenLabs.screen = ({ reach, names = ["", ""] }) => {
       const [low, high] = [rgb(below), rgb(above)];
       for (let i = 0; i < values.length; i++) {
         pixels.data.set(values[i] < 0 ? low : high, 4 * i);
-        pixels.data[4 * i + 3] = 150 * Math.abs(values[i]);
+        pixels.data[4 * i + 3] = 150 * Math.sqrt(Math.abs(values[i])); // the root: a faint opinion is seen as well
       }
       pen.putImageData(pixels, 0, 0);
       context.drawImage(shades, 0, 0, side, side);
@@ -71,7 +71,7 @@ prodgenLabs.screen = ({ reach, names = ["", ""] }) => {
 
     /** Points [x, y, x, y, …]: full discs with a rim of the page's colour, or hollow rings. */
     dots(points, { colour: number, hollow = false, size = 3 }) {
-      context.lineWidth = hollow ? 1.5 : 1;
+      context.lineWidth = hollow ? 1.2 : 1;
       context.fillStyle = hue(number);
       context.strokeStyle = hollow ? hue(number) : colour("--pst-color-background");
       context.beginPath();

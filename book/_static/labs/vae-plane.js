@@ -23,8 +23,9 @@ prodgenLabs.register("vae-plane", (lab) => {
     button("Start again", () => { begin(); tell(); }),
     button("New seed", () => { seed += 1; begin(); tell(); }),
     button("Provoke a collapse", () => { lab.set(provoke); begin(); play.play(); }),
-    button("Anneal", () => { rising = 0; play.play(); }),
+    button("Cure it by annealing", () => { rising = 0; play.play(); }),
   );
+  lab.row.classList.add("lab-dense");
   lab.stage.append(
     play.root,
     element("div", { class: "lab-pair" },
@@ -126,7 +127,11 @@ prodgenLabs.register("vae-plane", (lab) => {
     const d = latent();
     const code = encode(photos.subarray(0, 2 * ENCODED));
     codes.clear();
-    for (const deviations of [1, 2]) codes.ellipse([0, 0], [deviations, deviations], { colour: 1, dash: [5, 4] });
+    for (const deviations of [1, 2]) {
+      const style = { colour: 1, dash: [5, 4] };
+      if (d === 2) codes.ellipse([0, 0], [deviations, deviations], style);
+      else for (const z of [-deviations, deviations]) codes.line([z, -3.5, z, 3.5], { ...style, width: 1.5 });
+    }
     const clouds = Array.from({ length: ENCODED }, (_, i) => {
       const [m, s] = [0, d].map((from) => code.subarray(2 * d * i + from, 2 * d * i + from + d));
       return { m: [...m], s: [...s].map((value) => Math.exp(0.5 * value)) };
@@ -137,7 +142,7 @@ prodgenLabs.register("vae-plane", (lab) => {
       codes.line([m[0] - s[0], height, m[0] + s[0], height], { colour: 2, width: 3 });
     });
     codes.cross([here()[0], here()[1] ?? 0]);
-    codes.label();
+    codes.label(d === 2);
   };
 
   function draw() {
