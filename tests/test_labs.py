@@ -21,6 +21,12 @@ LABS = {
     "loss-surface": ("loss", "squared error at w = −6.0, b = 4.0: loss 0.71, steepness 0.039."),
     "optimisers": ("optimiser", "momentum, rate 0.063"),
     "choosing": ("wish", "With 500 photos, for shapes and tones, edges aside: "),
+    "gan-smallest": (
+        "order of moves",
+        "The game runs away: in the long run the distance changes by a factor of 1.010",
+    ),
+    "gan-plane": ("photos", "Seed 0, round 0: 0 of 16 clouds found"),
+    "vae-plane": ("numbers in the code", "At z = 0.0, 0.0 the decoder's mean is"),
 }
 POLICY = "default-src 'none'; script-src file:; style-src file: 'unsafe-inline'"
 PAGE = """<!doctype html>

@@ -4,7 +4,7 @@
 prodgenLabs.register("gan-plane", (lab) => {
   const { element, button, fixed, player, plot, screen, key } = prodgenLabs;
   const P = window.prodgenPlane;
-  const SHOPS = { "ring of eight": "ring", "grid of nine": "grid", "two clouds": "two", "ring, one cloud rare": "rare" };
+  const SHOPS = { "ring of eight": "ring", "grid of sixteen": "grid", "two clouds": "two", "ring, one cloud rare": "rare" };
   const TURNS = { "one each": [1, 1], "ten of G": [1, 10], "five of D": [5, 1] };
   // What is the same in both: the cure differs in turns and penalty only.
   const TRIAL = { loss: "non-saturating", rateD: "0.002", rateG: "0.002" };
@@ -122,7 +122,7 @@ prodgenLabs.register("gan-plane", (lab) => {
     const downhill = P.backward(game.discriminator, passes.pushed, slopes, false);
     for (let i = 0; i < 2 * PUSHED; i += 2) {
       const [x, y, dx, dy] = [pictures[i], pictures[i + 1], -downhill[i], -downhill[i + 1]];
-      const length = Math.min(0.4, 0.8 / Math.hypot(dx, dy)); // times the slope, up to so long on the screen
+      const length = Math.min(2, 0.8 / Math.hypot(dx, dy)); // twice the slope, and nowhere longer than 0.8
       view.line([x, y, x + length * dx, y + length * dy], { colour: 3, width: 1.5 });
     }
   }
@@ -135,7 +135,7 @@ prodgenLabs.register("gan-plane", (lab) => {
     view.ground(logits.map((a) => 2 * P.sigmoid(a - undecided) - 1), SIDE, 1, 2);
     view.dots(photos.subarray(0, SHOWN), { colour: 0, hollow: true, size: 2.5 });
     pushes(pictures.subarray(0, 2 * PUSHED), real);
-    view.dots(pictures, { colour: 1, size: 3 });
+    view.dots(pictures, { colour: 1, size: 2.5 });
     view.label();
   };
   const draw = () => view.show(`The plane with photos, pictures and D's opinion of each place. ${sentence()}`);

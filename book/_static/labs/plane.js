@@ -207,7 +207,7 @@ window.prodgenPlane = (() => {
   const eight = Array.from({ length: 8 }, (_, k) => onRing(k));
   const shops = {
     ring: even(eight), // as in chapter 3.1
-    grid: even([-1.8, 0, 1.8].flatMap((y) => [-1.8, 0, 1.8].map((x) => [x, y]))),
+    grid: even([-1.8, -0.6, 0.6, 1.8].flatMap((y) => [-1.8, -0.6, 0.6, 1.8].map((x) => [x, y]))),
     two: even([[-1.5, 0], [1.5, 0]]),
     curve: even(Array.from({ length: 40 }, (_, k) => [-2 + k / 9.75, 1.2 * Math.sin(-2 + k / 9.75 + 0.4)])),
     rare: eight.map((centre, k) => ({ centre, share: k ? 0.98 / 7 : 0.02 })),
@@ -265,6 +265,7 @@ window.prodgenPlane = (() => {
 
   const HIDDEN = 32;
   const BATCH = 64;
+  const BETAS = [0, 0.9]; // as `play` of chapter 3.1 has them
 
   /** Two players who know nothing yet. `settings`: shop, loss, gamma, turns [of D, of G], rates [of D, of G]. */
   function gan(seed, settings) {
@@ -275,8 +276,8 @@ window.prodgenPlane = (() => {
     average.parameters.set(generator.parameters);
     const drawn = room(generator, BATCH);
     const [ofReal, ofFake] = [room(discriminator, BATCH), room(discriminator, BATCH)];
-    const stepD = adam(discriminator.parameters, discriminator.gradient, [0, 0.99]);
-    const stepG = adam(generator.parameters, generator.gradient, [0, 0.99]);
+    const stepD = adam(discriminator.parameters, discriminator.gradient, BETAS);
+    const stepG = adam(generator.parameters, generator.gradient, BETAS);
     const [real, z] = [new Float32Array(2 * BATCH), new Float32Array(2 * BATCH)];
     const [byReal, byFake] = [new Float32Array(BATCH), new Float32Array(BATCH)];
 

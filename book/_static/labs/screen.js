@@ -69,19 +69,17 @@ prodgenLabs.screen = ({ reach, names = ["", ""] }) => {
       context.drawImage(shades, 0, 0, side, side);
     },
 
-    /** Points [x, y, x, y, …]: full discs with a rim of the page's colour, or hollow rings. */
+    /** Points [x, y, x, y, …]: full discs, or hollow rings. */
     dots(points, { colour: number, hollow = false, size = 3 }) {
-      context.lineWidth = hollow ? 1.2 : 1;
-      context.fillStyle = hue(number);
-      context.strokeStyle = hollow ? hue(number) : colour("--pst-color-background");
+      Object.assign(context, { lineWidth: 1.2, fillStyle: hue(number), strokeStyle: hue(number) });
       context.beginPath();
       for (let i = 0; i < points.length; i += 2) {
         const [x, y] = [at(points[i]), at(-points[i + 1])];
         context.moveTo(x + size, y);
         context.arc(x, y, size, 0, 2 * Math.PI);
       }
-      if (!hollow) context.fill();
-      context.stroke();
+      if (hollow) context.stroke();
+      else context.fill();
     },
 
     /** A line through points [x, y, x, y, …]. */

@@ -5,7 +5,7 @@
 prodgenLabs.register("vae-plane", (lab) => {
   const { element, button, fixed, player, plot, screen, key } = prodgenLabs;
   const P = window.prodgenPlane;
-  const SHOPS = { curve: "curve", "ring of eight": "ring", "grid of nine": "grid", "two clouds": "two" };
+  const SHOPS = { curve: "curve", "ring of eight": "ring", "grid of sixteen": "grid", "two clouds": "two" };
   const RATE = 4e-3; // presets.VAERecipe
   const [SHOWN, ENCODED, DRAWN] = [300, 32, 300];
   const ANNEALED = 1500; // rounds in which the weight rises
