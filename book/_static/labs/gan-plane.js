@@ -6,10 +6,7 @@ prodgenLabs.register("gan-plane", (lab) => {
   const P = window.prodgenPlane;
   const SHOPS = { "ring of eight": "ring", "grid of sixteen": "grid", "two clouds": "two", "ring, one cloud rare": "rare" };
   const TURNS = { "one each": [1, 1], "ten of G": [1, 10], "five of D": [5, 1] };
-  // What is the same in both: the cure differs in turns and penalty only.
-  const TRIAL = { loss: "non-saturating", rateD: "0.002", rateG: "0.002" };
-  const PROVOKED = { ...TRIAL, shop: "ring of eight", turns: "ten of G", gamma: 0 };
-  const CURED = { ...TRIAL, turns: "one each", gamma: 1 };
+  const { provoked, cured } = lab.description.presets;
   const REACH = 3;
   const SIDE = 40; // of D's field, in places
   const SHOWN = 300;
@@ -35,8 +32,8 @@ prodgenLabs.register("gan-plane", (lab) => {
   play.root.append(
     button("Start again", () => again(true)),
     button("New seed", () => again(false)),
-    button("Provoke a collapse", () => { lab.set(PROVOKED); begin(); play.play(); }),
-    button("Cure it", () => { lab.set(CURED); play.play(); }),
+    button("Provoke a collapse", () => { lab.set(provoked); begin(); play.play(); }),
+    button("Cure it", () => { lab.set(cured); play.play(); }),
   );
   lab.row.classList.add("lab-dense");
   lab.stage.append(
@@ -122,7 +119,7 @@ prodgenLabs.register("gan-plane", (lab) => {
     const downhill = P.backward(game.discriminator, passes.pushed, slopes, false);
     for (let i = 0; i < 2 * PUSHED; i += 2) {
       const [x, y, dx, dy] = [pictures[i], pictures[i + 1], -downhill[i], -downhill[i + 1]];
-      const length = Math.min(2, 0.8 / Math.hypot(dx, dy)); // twice the slope, and nowhere longer than 0.8
+      const length = 0.9 / (1 + Math.hypot(dx, dy)); // times the slope: nowhere longer than 0.9
       view.line([x, y, x + length * dx, y + length * dy], { colour: 3, width: 1.5 });
     }
   }

@@ -25,7 +25,7 @@ prodgenLabs.register("gan-smallest", (lab) => {
   const sentence = () => {
     const [u, v] = places[shown];
     return `The game ${verdict()}: in the long run the distance changes by a factor of ${fixed(factor(), 3)} a step. `
-      + `After ${shown} steps u = ${fixed(u, 2)} and v = ${fixed(v, 2)}.`;
+      + `After ${shown} step${shown === 1 ? "" : "s"} u = ${fixed(u, 2)} and v = ${fixed(v, 2)}.`;
   };
 
   function draw() {

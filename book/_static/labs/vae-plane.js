@@ -18,11 +18,10 @@ prodgenLabs.register("vae-plane", (lab) => {
   const codes = screen({ reach: 3.5, names: ["z₁", "z₂"] });
   const curve = plot({ x: [0, 500], y: [-8, 4], xlabel: "rounds", ylabel: "nats a point", height: 0.45 });
   const play = player(advance, { pace: 4, stopped: () => tell() });
-  const provoke = { shop: "ring of eight", latent: "1", beta: 1 };
   play.root.append(
     button("Start again", () => { begin(); tell(); }),
     button("New seed", () => { seed += 1; begin(); tell(); }),
-    button("Provoke a collapse", () => { lab.set(provoke); begin(); play.play(); }),
+    button("Provoke a collapse", () => { lab.set(lab.description.presets.provoked); begin(); play.play(); }),
     button("Cure it by annealing", () => { rising = 0; play.play(); }),
   );
   lab.row.classList.add("lab-dense");
@@ -61,8 +60,8 @@ prodgenLabs.register("vae-plane", (lab) => {
     history.push([model.rounds, reward, price]);
     if (history.length > 400) history = history.filter((_, i) => i % 2 === 0);
     [sum, counted] = [[0, 0], 0];
-    const highest = Math.max(4, ...history.map((row) => Math.max(row[1], row[2])));
-    curve.range([0, Math.max(500, model.rounds)], [-8, highest]);
+    const [lowest, highest] = [Math.min(...history.map((row) => row[1] - row[2])), Math.max(...history.map((row) => Math.max(row[1], row[2])))];
+    curve.range([0, Math.max(500, model.rounds)], [Math.max(-8, lowest - 1), Math.max(4, highest + 0.5)]);
     curve.line("reward", history.map(([at, reward]) => [at, reward]), { colour: 3, dash: "7 4", name: "reward" });
     curve.line("price", history.map(([at, , price]) => [at, price]), { colour: 2, dash: "2 3", name: "price of a code" });
     curve.line("elbo", history.map(([at, reward, price]) => [at, reward - price]), { colour: 1, name: "ELBO" });
