@@ -1,6 +1,7 @@
 """Labs in the pages: the chapters' arithmetic, used by mouse and by key, in light and dark, from a file."""
 
 import json
+import re
 import shutil
 
 import browser
@@ -21,6 +22,12 @@ LABS = {
     "loss-surface": ("loss", "squared error at w = −6.0, b = 4.0: loss 0.71, steepness 0.039."),
     "optimisers": ("optimiser", "momentum, rate 0.063"),
     "choosing": ("wish", "With 500 photos, for shapes and tones, edges aside: "),
+    "gan-smallest": (
+        "order of moves",
+        "The game runs away: in the long run the distance changes by a factor of 1.010",
+    ),
+    "gan-plane": ("photos", "Seed 0, round 0: 0 of 16 clouds found"),
+    "vae-plane": ("numbers in the code", "At z = 0.0, 0.0 the decoder's mean is"),
 }
 POLICY = "default-src 'none'; script-src file:; style-src file:"
 PAGE = """<!doctype html>
@@ -313,3 +320,81 @@ def test_what_a_chapter_hands_over_reaches_the_page_and_leaves_the_notebook(tmp_
     descriptions, given, _ = script.split(";\n")
     assert json.loads(descriptions.partition(" = ")[2]) == recorded.labs()
     assert given == 'prodgenLabs.data = {"x": ["é"]}'
+
+
+# ---------------------------------------------------------------- labs that train
+
+
+# So many rounds are played, by what the curve says.
+ROUNDS = """(n) => [...document.querySelectorAll("svg[aria-label]")].some(
+  (svg) => Number(/after (\\d+) rounds/.exec(svg.getAttribute("aria-label"))?.[1]) >= n)"""
+
+
+def press(page, *names):
+    for name in names:
+        page.get_by_role("button", name=name, exact=True).click()
+
+
+def said(page, words):
+    page.locator("[aria-live=polite]", has_text=words).wait_for()
+
+
+def standing(page, lab, preset):
+    """Whether the controls stand as a preset has them."""
+    described = recorded.labs()[lab]
+    found = {
+        name: page.get_by_label(described["controls"][name]["label"], exact=True).input_value()
+        for name in described["presets"][preset]
+    }
+    return found == {name: str(value) for name, value in described["presets"][preset].items()}
+
+
+def test_a_gan_is_played_paused_begun_again_provoked_and_cured(open_lab):
+    page = open_lab("gan-plane")
+    press(page, "One step")
+    said(page, "Seed 0, round 1: ")
+    press(page, "Play")
+    page.wait_for_function(ROUNDS, arg=50)
+    press(page, "Pause")
+    said(page, re.compile(r"Seed 0, round \d\d+: "))
+    paused = page.evaluate(SHOWN)
+    page.wait_for_timeout(300)
+    assert page.evaluate(SHOWN) == paused
+    press(page, "Start again", "One step")
+    said(page, "Seed 0, round 1: ")
+    press(page, "New seed")
+    said(page, "Seed 1, round 0: ")
+    press(page, "Provoke a collapse")
+    assert standing(page, "gan-plane", "provoked")
+    page.wait_for_function(ROUNDS, arg=50)
+    press(page, "Cure it")
+    assert standing(page, "gan-plane", "cured")
+    page.wait_for_function(ROUNDS, arg=100)  # without beginning again
+    press(page, "Pause")
+
+
+def test_a_vae_is_played_walked_on_and_annealed(open_lab):
+    page = open_lab("vae-plane")
+    beta = page.get_by_label("weight β of the price", exact=True)
+    press(page, "One step")
+    said(page, "Seed 0, round 1, β 1.00.")
+    codes = page.locator("canvas.lab-movable")
+    codes.click(position={"x": 10, "y": 10})
+    assert page.get_by_label("stand at z₁", exact=True).input_value() == "-3"
+    said(page, "At z = −3.0 the decoder's mean is")
+    press(page, "Provoke a collapse")
+    assert standing(page, "vae-plane", "provoked")
+    press(page, "Cure it by annealing")
+    page.wait_for_function("(input) => 0.05 < input.value && input.value < 0.9", arg=beta.element_handle())
+    beta.focus()
+    page.keyboard.press("End")  # the reader's hand goes before the plan
+    said(page, "β 4.00.")
+    press(page, "Pause")
+
+
+def test_the_smallest_gan_walks(open_lab):
+    page = open_lab("gan-smallest")
+    press(page, "From the start", "One step")
+    said(page, "After 1 step u = 0.96 and v = 0.20.")
+    press(page, "Play", "Pause")
+    said(page, re.compile(r"After \d+ steps? u = "))

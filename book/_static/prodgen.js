@@ -60,9 +60,10 @@ document.addEventListener("DOMContentLoaded", async () => {
   await load("labs/kit.js");
   await load("labs/descriptions.js");
   prodgenLabs.load = load;
+  const loaded = {};
   for (const lab of labs) {
     const name = lab.dataset.lab;
-    if (!prodgenLabs.known(name)) await load(`labs/${name}.js`);
+    for (const script of [...(prodgenLabs.descriptions[name].needs ?? []), name]) await (loaded[script] ??= load(`labs/${script}.js`));
     prodgenLabs.open(lab);
   }
 });

@@ -297,6 +297,8 @@ window.prodgenLabs = (() => {
         ({ x, y, xlabel, ylabel, yticks } = { x, y, xlabel, ylabel, yticks, ...changed });
         wide = 0; // measured anew by the next `show`
       },
+      /** Another piece of the plane: x, y as above. */
+      range(newX, newY) { [x, y] = [newX, newY]; },
       /** Shows what was drawn since, and says it: a sentence for those who do not see it. */
       show(sentence) { svg.setAttribute("aria-label", sentence); measure(); render(); },
       /** Calls moved(x, y) where the reader presses or drags. The sliders do the same by key. */

@@ -101,6 +101,7 @@ def labs() -> dict[str, dict[str, Any]]:
 
     The explorer of a chapter and the lab in its page both read it. A control has a "label", a "default", and
     either "options" or "min", "max" and "step"; where it has "log", its value is ten to what these say.
+    "needs" names scripts that the page loads before the lab's own.
     """
     return json.loads((FOLDER / "labs.json").read_text(encoding="utf-8"))
 
