@@ -44,6 +44,7 @@ from papermill.inspection import inspect_notebook
 from prodgen import recorded
 from prodgen.cli import live
 from prodgen.errors import ProdgenError
+from prodgen.notebook import LAB_DATA
 from prodgen.presets import PRESETS, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -322,6 +323,7 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     for path in sorted(executed.glob("*.ipynb")):
         shutil.copy(path, stage / "book")
     write_live_models(stage / "book")
+    write_labs(stage / "book")
 
 
 def write_live_models(book: Path) -> None:
@@ -333,6 +335,28 @@ def write_live_models(book: Path) -> None:
     for name in sorted({name for s in sources for name in LIVE_MODEL.findall(s.read_text("utf-8"))}):
         model = json.dumps(live.live_model(recorded.load_model(name)))
         (place / f"{name}.js").write_text(f'prodgenLive.models["{name}"] = {model};\n', "utf-8")
+
+
+def write_labs(book: Path) -> None:
+    """Write what the labs read: their descriptions, and the numbers that chapters handed over to them."""
+    data = {}
+    for path in sorted(book.glob("*.ipynb")):
+        nb = nbformat.read(path, as_version=4)
+        outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
+        if found := [output.data[LAB_DATA] for output in outputs if LAB_DATA in output.get("data", {})]:
+            for numbers in found:
+                data |= numbers
+            for cell in nb.cells:
+                if "outputs" in cell:
+                    cell.outputs = [o for o in cell.outputs if LAB_DATA not in o.get("data", {})]
+            nbformat.write(nb, path)
+    place = book / "_static" / "labs"
+    place.mkdir(exist_ok=True)
+    script = "".join(
+        f"prodgenLabs.{name} = {json.dumps(value, ensure_ascii=False)};\n"
+        for name, value in (("descriptions", recorded.labs()), ("data", data))
+    )
+    (place / "descriptions.js").write_text(script, "utf-8")
 
 
 def notices(vendor: Path) -> str:

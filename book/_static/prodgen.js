@@ -52,3 +52,17 @@ document.addEventListener("DOMContentLoaded", () => {
     lab.replaceChildren(button);
   }
 });
+
+// Labs: arithmetic in the page. What they share is loaded once, each lab's own script where its place is.
+document.addEventListener("DOMContentLoaded", async () => {
+  const labs = document.querySelectorAll(".lab[data-lab]");
+  if (!labs.length) return;
+  await load("labs/kit.js");
+  await load("labs/descriptions.js");
+  prodgenLabs.load = load;
+  for (const lab of labs) {
+    const name = lab.dataset.lab;
+    if (!prodgenLabs.known(name)) await load(`labs/${name}.js`);
+    prodgenLabs.open(lab);
+  }
+});
