@@ -6,8 +6,8 @@ float16, as `live.js` reads them.
 
 import base64
 import json
-import random
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,9 @@ def packed(values: Tensor) -> str:
 
 
 def texture(images: Tensor) -> Tensor:
-    """Shares of grey values, and of the differences between neighbours, in classes: uint8 (N, 1, H, W) -> (N, 98).
+    """Logarithms of the shares of grey values and of differences between neighbours: uint8 (N, 1, H, W) -> (N, n).
 
-    Logarithms. First and second differences across and down; nothing in it says where in a picture anything is.
+    First and second differences, across and down, in classes. Nothing says where in a picture anything is.
     """
     grey = images[:, 0].float()
     across, down = grey.diff(dim=2), grey.diff(dim=1)
@@ -94,8 +94,8 @@ def drawn_like(generator: Generator, labels: Tensor, seed: int) -> Tensor:
 def which_is_real(fit: int = 3_000, judged: int = 1_000, shown: int = 60) -> dict[str, Any] | None:
     """Photos and drawn products, as many of a class of each, and what a judge of texture says of them.
 
-    fit, judged: photos the judge is fitted to, and those on which its score is measured; as many drawn ones
-    each. shown: photos on the page, test photos that it was not fitted to. None where the photos cannot be had.
+    fit, judged: photos the judge is fitted to, and those its score is measured on; as many drawn ones each.
+    shown: photos on the page, which are neither. None where the photos cannot be had.
     """
     try:
         train, test = data.load("fashion-mnist"), data.load("fashion-mnist", "test")
@@ -165,11 +165,11 @@ def product_map(placed: int = 2_000, shown: int = 200) -> dict[str, Any] | None:
 
 
 def sefa(generator: Generator, count: int) -> tuple[Tensor, Tensor]:
-    """Directions of z that the first layer answers most to (Shen and Zhou, 2021): (count, latent_dim), (count,).
+    """Directions of z that the first layer answers most to (Shen and Zhou, 2021), and their shares.
 
-    The first layer is linear, so the eigenvectors of A'A are also the principal components of its answers to
-    z ~ N(0, I) (Härkönen et al., 2020). A is the layer with its batch norm. Second: the share of each in the
-    variance of the answers.
+    (count, latent_dim), (count,). The first layer is linear, so the eigenvectors of A'A are also the principal components of its answers to
+    z ~ N(0, I) (Härkönen et al., 2020). A is the layer with its batch norm. A share is that of the answers'
+    variance.
     """
     norm = generator.body[0]
     scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).repeat(generator.resolution**2)
@@ -187,11 +187,9 @@ def measures(images: Tensor) -> dict[str, Tensor]:
     """
     light = (images[:, 0] + 1) / 2
     covered = light > 0.1
-    area = covered.float().mean(dim=(1, 2))
-    inside = (light * covered).sum(dim=(1, 2)) / covered.sum(dim=(1, 2)).clamp(min=1)
-    spread = ((light - inside[:, None, None]).square() * covered).sum(dim=(1, 2)) / covered.sum(
-        dim=(1, 2)
-    ).clamp(min=1)
+    count = covered.sum(dim=(1, 2)).clamp(min=1)
+    brightness = (light * covered).sum(dim=(1, 2)) / count
+    spread = ((light - brightness[:, None, None]).square() * covered).sum(dim=(1, 2)) / count
 
     def length(lines: Tensor) -> Tensor:
         """(N, L) bool -> from the first to the last."""
@@ -199,9 +197,9 @@ def measures(images: Tensor) -> dict[str, Tensor]:
         return (last - lines.float().argmax(dim=1)) * lines.any(dim=1).float()
 
     return {
-        "brightness": inside,
+        "brightness": brightness,
         "contrast": spread.sqrt(),
-        "area": area,
+        "area": covered.float().mean(dim=(1, 2)),
         "height": length(covered.any(dim=2)),
         "width": length(covered.any(dim=1)),
     }
@@ -210,8 +208,8 @@ def measures(images: Tensor) -> dict[str, Tensor]:
 def latent_walk(count: int = 6, drawn: int = 48) -> dict[str, Any]:
     """Directions of the shipped generator, and how much of each measure they change, by class.
 
-    An effect is the mean change from STEP below to STEP above, z otherwise at random, in units of the measure's
-    own standard deviation over products of that class.
+    An effect is the mean change from STEP below to STEP above, z otherwise at random, in units of the
+    measure's own standard deviation over products of that class.
     """
     generator = recorded.load_model("gan-fashion-mnist")
     directions, shares = sefa(generator, count)
@@ -276,8 +274,13 @@ def type_a_product(book: Path, also: dict[str, dict[str, list[str]]]) -> dict[st
     for factor, values in also.items():
         for value, names in values.items():
             add([value, *names], factor, condition[factor].values.index(value))
-    known = set(chapter["VOCABULARY"]) | {piece for word in words for piece in word["pieces"]}
-    return {"words": words, "known": sorted(known), "not": denials(chapter)}
+    return {"words": words, "frames": sorted(frame_pieces(chapter)), "not": denials(chapter)}
+
+
+def frame_pieces(chapter: dict[str, Any]) -> set[str]:
+    """What stands in the frames around kind, colour and view."""
+    frames = (frame for groups in chapter["FRAMES"].values() for group in groups.values() for frame in group)
+    return {piece for frame in frames for piece in chapter["pieces"](re.sub("[KCVD]", " ", frame))} | {"an"}
 
 
 def denials(chapter: dict[str, Any]) -> list[str]:
@@ -291,3 +294,29 @@ def denials(chapter: dict[str, Any]) -> list[str]:
         for piece in chapter["pieces"](re.split("[KCV]", frame.split("D")[0])[-1])
     }
     return sorted(piece for piece in before - plain if piece.isalnum())
+
+
+# ---------------------------------------------------------------- what the pages load
+
+
+def write(labs: dict[str, Any], named: Iterable[str], book: Path) -> None:
+    """Write what the labs that pages name load when they are woken, and note in `labs` how much it is.
+
+    labs: the descriptions, which get "megabytes" where there is something to load. The models themselves lie in
+    `_static/live/` already.
+    """
+    compute = {
+        "which-is-real": which_is_real,
+        "product-map": product_map,
+        "latent-walk": latent_walk,
+        "type-a-product": lambda: type_a_product(book, labs["type-a-product"]["also"]),
+    }
+    for name in compute.keys() & set(named):
+        if (found := compute[name]()) is None:
+            continue
+        path = book / "_static" / "labs" / f"{name}.data.js"
+        path.write_text(f'prodgenLabs.data["{name}"] = {json.dumps(found, ensure_ascii=False)};\n', "utf-8")
+        paths = [path]
+        if model := labs[name].get("model"):
+            paths.append(book / "_static" / "live" / f"{model}.js")
+        labs[name]["megabytes"] = round(sum(p.stat().st_size for p in paths) / 1e6, 1)
