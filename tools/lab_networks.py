@@ -38,9 +38,10 @@ def packed(values: Tensor) -> str:
 
 
 def texture(images: Tensor) -> Tensor:
-    """Logarithms of the shares of grey values and of differences between neighbours: uint8 (N, 1, H, W) -> (N, n).
+    """Which grey values there are and how much neighbours differ: uint8 (N, 1, H, W) -> (N, n).
 
-    First and second differences, across and down, in classes. Nothing says where in a picture anything is.
+    Logarithms of shares, in classes, of values and of first and second differences across and down. Nothing
+    says where in a picture anything is.
     """
     grey = images[:, 0].float()
     across, down = grey.diff(dim=2), grey.diff(dim=1)
@@ -167,9 +168,9 @@ def product_map(placed: int = 2_000, shown: int = 200) -> dict[str, Any] | None:
 def sefa(generator: Generator, count: int) -> tuple[Tensor, Tensor]:
     """Directions of z that the first layer answers most to (Shen and Zhou, 2021), and their shares.
 
-    (count, latent_dim), (count,). The first layer is linear, so the eigenvectors of A'A are also the principal components of its answers to
-    z ~ N(0, I) (Härkönen et al., 2020). A is the layer with its batch norm. A share is that of the answers'
-    variance.
+    (count, latent_dim), (count,). The first layer A, with its batch norm, is linear, so the eigenvectors of
+    A'A are also the principal components of its answers to z ~ N(0, I) (Härkönen et al., 2020). A share is
+    that of the answers' variance.
     """
     norm = generator.body[0]
     scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).repeat(generator.resolution**2)
@@ -261,7 +262,10 @@ def type_a_product(book: Path, also: dict[str, dict[str, list[str]]]) -> dict[st
     words: list[dict[str, Any]] = []
 
     def add(names: list[str], factor: str, value: float) -> None:
-        words.extend({"pieces": chapter["pieces"](name), "factor": factor, "value": value} for name in names)
+        for name in names:
+            word = {"pieces": chapter["pieces"](name), "factor": factor, "value": value}
+            if word not in words:
+                words.append(word)
 
     condition = studio.CONDITION
     for language in chapter["SAYINGS"]:
@@ -302,8 +306,8 @@ def denials(chapter: dict[str, Any]) -> list[str]:
 def write(labs: dict[str, Any], named: Iterable[str], book: Path) -> None:
     """Write what the labs that pages name load when they are woken, and note in `labs` how much it is.
 
-    labs: the descriptions, which get "megabytes" where there is something to load. The models themselves lie in
-    `_static/live/` already.
+    labs: the descriptions, which get "megabytes" where there is something to load. The models themselves lie
+    in `_static/live/` already.
     """
     compute = {
         "which-is-real": which_is_real,

@@ -88,8 +88,10 @@ prodgenLabs.register("product-map", (lab) => prodgenLabs.wake(lab, (_, data, mod
     const like = data.kinds[data.labels[nearest.indexOf(Math.min(...nearest))]];
     const off = Math.hypot(...networks.along(z, directions, at.map((value) => -value)).map((value, i) => value - centre[i]));
     const place = `${fixed(at[0], 1)} across, ${fixed(at[1], 1)} up`;
-    map.line("path", path.map(coordinates), { colour: 0, dash: "6 4", width: 2.5 });
-    map.marks("stops", path.map((stop) => ({ at: coordinates(stop), kind: "square", size: 5 })), { colour: 0 });
+    const stops = path.map(coordinates);
+    if (stops.length) map.line("path", stops, { colour: 0, dash: "6 4", width: 2.5, name: "the path" });
+    else map.remove("path");
+    map.marks("stops", stops.map((stop) => ({ at: stop, kind: "square", size: 5 })), { colour: 0 });
     map.marks("here", [{ at, kind: "star", size: 8 }], { colour: 0, name: "you are here" });
     map.show(`Map of ${codes.length} test photos. You are at ${place}; ${path.length} places on the path.`);
     frames.here.show(there, "decoded here", `The product decoded at ${place}`);
