@@ -139,11 +139,11 @@ def test_a_lab_says_what_it_loads_and_loads_nothing_before(lab, open_lab, site):
 
 def test_what_could_not_be_loaded_can_be_asked_for_again(open_lab):
     page = open_lab("latent-walk", awake=False)
-    page.evaluate("prodgenLabs.load_ = prodgenLabs.load; prodgenLabs.load = () => Promise.reject()")
+    page.evaluate("() => { window.mended = prodgenLabs.load; prodgenLabs.load = () => Promise.reject(); }")
     page.get_by_role("button").click()
     again = page.get_by_role("button", name="It could not be loaded. Try again")
     again.wait_for()
-    page.evaluate("prodgenLabs.load = prodgenLabs.load_")
+    page.evaluate("() => { prodgenLabs.load = mended; }")
     again.click()
     page.wait_for_selector("[data-awake]")
 
@@ -258,7 +258,7 @@ def test_the_map_is_walked(open_lab):
     page.mouse.down()
     page.mouse.move(place["x"] + place["width"] * 0.7, place["y"] + place["height"] * 0.3, steps=3)
     page.mouse.up()
-    assert page.get_by_label("across").evaluate("(e) => Number(e.value)") > 0.5
+    assert page.get_by_role("slider", name="across").evaluate("(e) => Number(e.value)") > 0.5
     page.get_by_role("button", name="Add this place").click()
     page.get_by_label("on the path").focus()
     page.keyboard.press("End")
@@ -291,7 +291,7 @@ def test_directions_are_principal_components_of_the_first_layers_answers():
     gan = recorded.load_model("gan-fashion-mnist")
     directions, shares = lab_networks.sefa(gan, 4)
     torch.testing.assert_close(directions @ directions.T, torch.eye(4), rtol=0, atol=1e-4)
-    z = torch.randn(20_000, gan.latent_dim, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(5_000, gan.latent_dim, generator=torch.Generator().manual_seed(0))
     side = gan.resolution
     with torch.no_grad(), models.eval_mode(gan):
         zeros = torch.zeros(len(z), gan.latent_dim)
@@ -408,26 +408,24 @@ def test_the_page_reads_every_caption_of_the_grammar(open_lab, site):
         assert read == expected, text
 
 
-@pytest.mark.parametrize(
-    ("text", "asked", "refused", "twice", "unknown"),
-    [
-        ("a vermilion mug", {"label": 0}, {}, [], ["vermilion"]),
-        ("A RED ｍｕｇ!", {"label": 0, "colour": 0}, {}, [], []),
-        ("玫瑰香味的红杯子", {"label": 0, "colour": 0}, {}, [], ["玫瑰香味"]),
-        ("a chair, not blue", {"label": 6}, {"colour": [5]}, [], []),
-        ("不是红色的花瓶", {"label": 2}, {"colour": [0]}, [], []),
-        ("a red blue mug", {"label": 0, "colour": 5}, {}, ["colour"], []),
-        ("a glossy mug, from above", {"label": 0, "elevation": 41.5, "material": 1}, {}, [], []),
-        ("high", {}, {}, [], ["high"]),
-        ("", {}, {}, [], []),
-    ],
-)
-def test_a_sentence_that_the_grammar_did_not_write(text, asked, refused, twice, unknown, open_lab):
-    page = open_lab("type-a-product")
-    found = page.evaluate(
-        "(text) => prodgenLabs.networks.read(prodgenLabs.data['type-a-product'], text)", text
-    )
-    assert found == {"asked": asked, "refused": refused, "twice": twice, "unknown": unknown}
+SENTENCES = [  # that the grammar did not write: text, asked, refused, asked for twice, not known
+    ("a vermilion mug", {"label": 0}, {}, [], ["vermilion"]),
+    ("A RED ｍｕｇ!", {"label": 0, "colour": 0}, {}, [], []),
+    ("玫瑰香味的红杯子", {"label": 0, "colour": 0}, {}, [], ["玫瑰香味"]),
+    ("a chair, not blue", {"label": 6}, {"colour": [5]}, [], []),
+    ("不是红色的花瓶", {"label": 2}, {"colour": [0]}, [], []),
+    ("a red blue mug", {"label": 0, "colour": 5}, {}, ["colour"], []),
+    ("a glossy mug, from above", {"label": 0, "elevation": 41.5, "material": 1}, {}, [], []),
+    ("high", {}, {}, [], ["high"]),
+    ("", {}, {}, [], []),
+]
+
+
+def test_a_sentence_that_the_grammar_did_not_write(open_lab):
+    read = "(texts) => texts.map((t) => prodgenLabs.networks.read(prodgenLabs.data['type-a-product'], t))"
+    found = open_lab("type-a-product").evaluate(read, [text for text, *_ in SENTENCES])
+    for (_, *expected), read in zip(SENTENCES, found, strict=True):
+        assert [read[key] for key in ("asked", "refused", "twice", "unknown")] == expected
 
 
 def test_pieces_are_the_chapters(open_lab):

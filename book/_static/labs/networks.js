@@ -108,6 +108,21 @@ prodgenLabs.networks = (() => {
   /** A sentence cut into words, Chinese characters and signs, as `pieces` of chapter 6.6.2 does. */
   const pieces = (sentence) => sentence.normalize("NFKC").toLowerCase().match(/[a-z]+|[\u4e00-\u9fff]|[^\s\p{L}\p{N}_]/gu) ?? [];
 
+  const indices = new WeakMap();
+
+  /** Of a grammar: its words by their first piece, long ones first, and the pieces that say nothing. Made once. */
+  function index(grammar) {
+    if (!indices.has(grammar)) {
+      const starting = new Map();
+      for (const word of [...grammar.words].sort((a, b) => b.pieces.length - a.pieces.length)) {
+        const [first] = word.pieces;
+        starting.set(first, [...(starting.get(first) ?? []), word]);
+      }
+      indices.set(grammar, { starting, frames: new Set(grammar.frames) });
+    }
+    return indices.get(grammar);
+  }
+
   /**
    * What a sentence asks for: {asked: {factor: value}, refused: {factor: [values]}, twice: [factors], unknown: [texts]}.
    *
@@ -118,13 +133,13 @@ prodgenLabs.networks = (() => {
   function read(grammar, sentence) {
     const parts = pieces(sentence);
     const [asked, refused, twice, unknown] = [{}, {}, new Set(), []];
-    const frames = new Set(grammar.frames);
+    const { starting, frames } = index(grammar);
     let denied = false;
     let joins = false; // whether the piece before is unknown and Chinese
     for (let i = 0; i < parts.length;) {
-      const here = grammar.words.filter((word) => word.pieces.every((piece, k) => piece === parts[i + k]));
-      if (here.length) {
-        const { pieces: taken, factor, value } = here.reduce((best, word) => (word.pieces.length > best.pieces.length ? word : best));
+      const word = (starting.get(parts[i]) ?? []).find(({ pieces: own }) => own.every((piece, k) => piece === parts[i + k]));
+      if (word) {
+        const { pieces: taken, factor, value } = word;
         if (denied) (refused[factor] ??= []).push(value);
         else {
           if (factor in asked && asked[factor] !== value) twice.add(factor);
