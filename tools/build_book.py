@@ -324,7 +324,7 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     for path in sorted(executed.glob("*.ipynb")):
         shutil.copy(path, stage / "book")
     write_live_models(stage / "book")
-    write_labs(stage / "book")
+    write_lab_data(stage / "book", take_lab_data(stage / "book"))
 
 
 def write_live_models(book: Path) -> None:
@@ -345,28 +345,34 @@ def named_in(book: Path, pattern: re.Pattern[str]) -> set[str]:
     return {name for source in sources for name in pattern.findall(source.read_text("utf-8"))}
 
 
-def write_labs(book: Path) -> None:
-    """Write what the labs read: their descriptions, and the numbers that chapters handed over to them."""
+def take_lab_data(book: Path) -> dict[str, object]:
+    """Take out of the executed notebooks what they hand over to labs: {lab: data}."""
     data = {}
     for path in sorted(book.glob("*.ipynb")):
         nb = nbformat.read(path, as_version=4)
-        outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
-        if found := [output.data[LAB_DATA] for output in outputs if LAB_DATA in output.get("data", {})]:
-            for numbers in found:
-                data |= numbers
-            for cell in nb.cells:
-                if "outputs" in cell:
-                    cell.outputs = [o for o in cell.outputs if LAB_DATA not in o.get("data", {})]
-            nbformat.write(nb, path)
+        handed = [o for cell in nb.cells for o in cell.get("outputs", []) if LAB_DATA in o.get("data", {})]
+        if not handed:
+            continue
+        for output in handed:
+            data |= output.data[LAB_DATA]
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                cell.outputs = [output for output in cell.outputs if output not in handed]
+        nbformat.write(nb, path)
+    return data
+
+
+def write_lab_data(book: Path, data: dict[str, object]) -> None:
+    """Write what the labs in the pages read: the descriptions, and what chapters handed over."""
     place = book / "_static" / "labs"
     place.mkdir(exist_ok=True)
     labs = recorded.labs()
     lab_networks.write(labs, named_in(book, LAB), book)
-    script = "".join(
-        f"prodgenLabs.{name} = {json.dumps(value, ensure_ascii=False)};\n"
-        for name, value in (("descriptions", labs), ("data", data))
+    known = {"descriptions": labs, "data": data}
+    lines = (
+        f"prodgenLabs.{name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in known.items()
     )
-    (place / "descriptions.js").write_text(script, "utf-8")
+    (place / "descriptions.js").write_text("".join(lines), "utf-8")
 
 
 def notices(vendor: Path) -> str:

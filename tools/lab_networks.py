@@ -209,9 +209,14 @@ def measures(images: Tensor) -> dict[str, Tensor]:
 def latent_walk(count: int = 6, drawn: int = 48) -> dict[str, Any]:
     """Directions of the shipped generator, and how much of each measure they change, by class.
 
-    An effect is the mean change from STEP below to STEP above, z otherwise at random, in units of the
-    measure's own standard deviation over products of that class.
+    An effect is the mean change from STEP below to STEP above, z otherwise at random: as it is measured, and
+    in units of the measure's own standard deviation over products of that class.
     """
+
+    def effect(changes: Tensor, values: Tensor) -> list[float]:
+        change = changes.mean().item()
+        return [round(change, 3), round(change / values.std().item(), 2)]
+
     generator = recorded.load_model("gan-fashion-mnist")
     directions, shares = sefa(generator, count)
     z = torch.randn(drawn, generator.latent_dim, generator=torch.Generator().manual_seed(0))
@@ -224,7 +229,7 @@ def latent_walk(count: int = 6, drawn: int = 48) -> dict[str, Any]:
             effects.append(
                 [
                     {
-                        name: round(((up[name] - down[name]).mean() / values.std()).item(), 2)
+                        name: effect(up[name] - down[name], values)
                         for name, values in still.items()
                         if values.std() > 0
                     }

@@ -24,22 +24,21 @@ def say(text: str) -> None:
     display(Markdown(text))
 
 
-def controls(lab: str) -> dict[str, ipywidgets.Widget]:
+def lab_controls(lab: str) -> dict[str, ipywidgets.Widget]:
     """The controls of a lab as widgets, by name: the page's lab reads the same description."""
     made: dict[str, ipywidgets.Widget] = {}
     for name, about in recorded.labs()[lab]["controls"].items():
-        first = {
-            "description": about["label"],
-            "value": about["default"],
-            "style": {"description_width": "initial"},
-        }
-        if "options" in about:
-            options = [(f"{o:,}" if isinstance(o, int) else o, o) for o in about["options"]]
-            made[name] = ipywidgets.Dropdown(options=options, **first)
+        common = {"description": about["label"], "style": {"description_width": "initial"}}
+        if options := about.get("options"):
+            named = [(f"{option:,}" if isinstance(option, int) else option, option) for option in options]
+            made[name] = ipywidgets.Dropdown(options=named, value=about["default"], **common)
+            continue
+        bounds = {key: about[key] for key in ("min", "max", "step")}
+        if about.get("log"):
+            made[name] = ipywidgets.FloatLogSlider(**bounds, value=10 ** about["default"], **common)
         else:
-            bounds = {key: about[key] for key in ("min", "max", "step")}
-            whole = all(isinstance(value, int) for value in bounds.values())
-            made[name] = (ipywidgets.IntSlider if whole else ipywidgets.FloatSlider)(**bounds, **first)
+            kind = ipywidgets.IntSlider if isinstance(about["step"], int) else ipywidgets.FloatSlider
+            made[name] = kind(**bounds, value=about["default"], **common)
     return made
 
 

@@ -51,7 +51,7 @@ window.prodgenLabs = (() => {
 
   function labelled(control, { label, help }) {
     control.id = `lab-${ids++}`;
-    const name = element("label", { for: control.id }, label);
+    const name = element("div", { class: "lab-name" }, element("label", { for: control.id }, label));
     const box = element("div", { class: "lab-control" }, name, control);
     if (help) {
       const words = element("small", { id: `${control.id}-help` }, help);
@@ -61,19 +61,23 @@ window.prodgenLabs = (() => {
     return { box, name };
   }
 
-  /** A slider of `description`: {label, help, min, max, step, default}. `say` turns its value into words. */
+  /**
+   * A slider of `description`: {label, help, min, max, step, default, log}. With `log` its value is ten to what
+   * those numbers say. `say` turns its value into words.
+   */
   function slider(description, changed, say = (value) => number(value)) {
-    const { min, max, step } = description;
+    const { min, max, step, log } = description;
+    const meant = (position) => (log ? 10 ** position : Number(position));
     const input = element("input", { type: "range", min, max, step, value: description.default });
     const { box, name } = labelled(input, description);
     const shown = element("output", { for: input.id });
-    name.append(" ", shown);
+    name.append(shown);
     const control = {
       root: box,
-      get value() { return Number(input.value); },
-      get text() { return say(Number(input.value)); },
+      get value() { return meant(input.value); },
+      get text() { return say(control.value); },
       refresh() { shown.textContent = control.text; input.setAttribute("aria-valuetext", control.text); },
-      set(value) { input.value = value; control.refresh(); },
+      set(value) { input.value = log ? Math.log10(value) : value; control.refresh(); },
     };
     input.addEventListener("input", () => { control.refresh(); changed(); });
     control.refresh();
@@ -162,10 +166,10 @@ window.prodgenLabs = (() => {
       return `M${points.map(([a, b]) => `${across(near(a, x)).toFixed(1)} ${up(near(b, y)).toFixed(1)}`).join("L")}`;
     }
 
-    function axes() {
+    function drawAxes() {
       const group = shape("g", { class: "lab-axes" });
       const [bottom, right] = [high - box.bottom, wide - box.right];
-      for (const value of ticks(...x, wide < 420 ? 5 : 9)) {
+      for (const value of ticks(...x, wide < 420 ? 6 : 9)) {
         if (!field) group.append(shape("line", { x1: across(value), x2: across(value), y1: box.top, y2: bottom }));
         group.append(shape("text", { x: across(value), y: bottom + 18, "text-anchor": "middle" }, number(value)));
       }
@@ -180,7 +184,10 @@ window.prodgenLabs = (() => {
       return group;
     }
 
-    /** Shades of blue for a height at each place, one a level; the page's own colour shines through the low ones. */
+    /**
+     * Shades of blue for a height at each place, one a level; the page's own colour shines through the low ones.
+     * It is computed on a grid and drawn between its places by straight lines.
+     */
     function shade() {
       under.hidden = !field;
       if (!field) return;
@@ -189,27 +196,43 @@ window.prodgenLabs = (() => {
       under.style.inset = `${box.top}px auto auto ${box.left}px`;
       const context = under.getContext("2d");
       const pixels = context.createImageData(columns, rows);
-      const { value, levels } = field;
+      const { heights, cells, levels } = field;
       for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) {
-        const height = value(x[0] + (column + 0.5) / columns * (x[1] - x[0]), y[1] - (row + 0.5) / rows * (y[1] - y[0]));
+        const [right, top] = [(column + 0.5) / columns * cells, (1 - (row + 0.5) / rows) * cells];
+        const [i, j] = [Math.floor(right), Math.floor(top)];
+        const [s, t] = [right - i, top - j];
+        const at = j * (cells + 1) + i;
+        const height = (1 - t) * ((1 - s) * heights[at] + s * heights[at + 1])
+          + t * ((1 - s) * heights[at + cells + 1] + s * heights[at + cells + 2]);
         const level = levels.findLastIndex((bound) => bound <= height) + 1;
-        pixels.data.set([0, 114, 178, Math.round(235 * level / levels.length)], 4 * (row * columns + column));
+        pixels.data.set([0, 114, 178, Math.round(200 * level / levels.length)], 4 * (row * columns + column));
       }
       context.putImageData(pixels, 0, 0);
     }
 
+    /** The head of an arrow from one point to another, as a path. */
+    function head([from, to]) {
+      const [right, down] = [across(to[0]) - across(from[0]), up(to[1]) - up(from[1])];
+      const angle = Math.atan2(down, right);
+      const wing = (turn) => `${across(to[0]) - 11 * Math.cos(angle + turn)} ${up(to[1]) - 11 * Math.sin(angle + turn)}`;
+      return `M${wing(0.45)}L${across(to[0])} ${up(to[1])}L${wing(-0.45)}`;
+    }
+
     function render() {
       if (!wide) return;
-      svg.replaceChildren(axes());
+      svg.replaceChildren(drawAxes());
       const inside = shape("svg", {
         x: box.left, y: box.top, width: wide - box.left - box.right, height: high - box.top - box.bottom,
         viewBox: `${box.left} ${box.top} ${wide - box.left - box.right} ${high - box.top - box.bottom}`,
       });
       svg.append(inside);
       const named = [];
-      for (const { points, marks, colour: hue = 1, dash = "", width = 2, name } of things.values()) {
-        const style = `stroke: var(--lab-${hue}); stroke-width: ${width}; stroke-dasharray: ${dash || "none"}; fill: none`;
-        if (points) inside.append(shape("path", { d: path(points), style }));
+      for (const { lines, marks, colour: hue = 1, dash = "none", width = 2, pale, arrow, name } of things.values()) {
+        const style = `stroke: var(--lab-${hue}); stroke-width: ${width}; stroke-dasharray: ${dash}; fill: none`
+          + `; stroke-opacity: ${pale ? 0.3 : 1}`;
+        for (const points of lines ?? []) {
+          inside.append(shape("path", { d: path(points) + (arrow ? head(points.slice(-2)) : ""), style }));
+        }
         for (const { at, kind = "circle", size = 5 } of marks ?? []) {
           const mark = MARKS[kind](across(at[0]), up(at[1]), size);
           mark.setAttribute("style", `fill: var(--lab-${hue})`);
@@ -217,7 +240,7 @@ window.prodgenLabs = (() => {
         }
         if (!name) continue;
         const swatch = shape("svg", { width: 28, height: 12, "aria-hidden": "true" });
-        if (points) swatch.append(shape("path", { d: "M0 6H28", style }));
+        if (lines) swatch.append(shape("path", { d: "M0 6H28", style }));
         else {
           const mark = MARKS[marks[0].kind ?? "circle"](14, 6, 4);
           mark.setAttribute("style", `fill: var(--lab-${hue})`);
@@ -225,6 +248,7 @@ window.prodgenLabs = (() => {
         }
         named.push(element("li", {}, swatch, name));
       }
+      if (field?.name) named.push(element("li", {}, element("span", { class: "lab-shades" }), field.name));
       legend.replaceChildren(...named);
       legend.hidden = !named.length;
     }
@@ -232,7 +256,7 @@ window.prodgenLabs = (() => {
     function measure() {
       const now = frame.clientWidth;
       if (!now || now === wide) return;
-      [wide, high] = [now, Math.round(now * height)];
+      [wide, high] = [now, Math.max(Math.round(now * height), Math.min(now, 260))];
       const longest = Math.max(0, ...(yticks ?? []).map(([, text]) => text.length));
       box = { left: (ylabel ? 22 : 6) + Math.max(34, 7.5 * longest), right: 10, top: 10, bottom: xlabel ? 42 : 26 };
       for (const [name, value] of Object.entries({ width: wide, height: high, viewBox: `0 0 ${wide} ${high}` })) svg.setAttribute(name, value);
@@ -243,15 +267,29 @@ window.prodgenLabs = (() => {
 
     return {
       root,
-      /** A line through points [[x, y], …]; the same key again moves it. options: colour, dash, width, name. */
-      line(key, points, options = {}) { things.set(key, { points, ...options }); },
+      /** A line through points [[x, y], …]; the same key again moves it. options: colour, dash, width, arrow, name. */
+      line(key, points, options = {}) { things.set(key, { lines: [points], ...options }); },
+      /** Lines of one look: [[[x, y], …], …]. options: those of `line`, and pale. */
+      segments(key, lines, options = {}) { things.set(key, { lines, ...options }); },
       /** Marks [{at: [x, y], kind, size}]; kind: circle, square, diamond or star. options: colour, name. */
       marks(key, marks, options = {}) { things.set(key, { marks, ...options }); },
       remove(key) { things.delete(key); },
-      /** The ground: the height value(x, y), in one shade for each of the rising levels that it reaches. */
-      field(value, levels) { field = { value, levels }; if (wide) shade(); },
-      range(newX, newY) { [x, y] = [newX, newY]; },
-      ticks(newTicks) { yticks = newTicks; wide = 0; measure(); },
+      /**
+       * The ground: the height value(x, y), in one shade for each of the rising levels that it reaches. cells: in
+       * how many places a side it is computed. name: of the deepest shade, for the legend.
+       */
+      field(value, levels, { cells = 96, name = "" } = {}) {
+        const place = ([low, top], i) => low + i / cells * (top - low);
+        const heights = Array.from({ length: (cells + 1) ** 2 }, (_, n) =>
+          value(place(x, n % (cells + 1)), place(y, Math.floor(n / (cells + 1)))));
+        field = { heights, levels, cells, name };
+        if (wide) shade();
+      },
+      /** Other axes: {x, y, xlabel, ylabel, yticks}, those that change. */
+      axes(changed) {
+        ({ x, y, xlabel, ylabel, yticks } = { x, y, xlabel, ylabel, yticks, ...changed });
+        wide = 0; // measured anew by the next `show`
+      },
       /** Shows what was drawn since, and says it: a sentence for those who do not see it. */
       show(sentence) { svg.setAttribute("aria-label", sentence); measure(); render(); },
       /** Calls moved(x, y) where the reader presses or drags. The sliders do the same by key. */

@@ -32,11 +32,14 @@ prodgenLabs.register("latent-walk", (lab) => prodgenLabs.wake(lab, (_, data, mod
   const place = (t) => prodgenLive.greatCircle(ends[0], ends[1], t);
   const begin = () => { ends = [0, 1].map(() => prodgenLive.noise(model.latent_dim)); };
 
-  /** What a direction does to this kind, of what was measured: the two largest effects. */
+  const UNITS = { height: [" px", 1], width: [" px", 1], area: ["", 2], brightness: ["", 2], contrast: ["", 2] };
+
+  /** What a direction does to this kind, of what was measured: the two effects that stand out most. */
   function effect(k, i) {
-    const large = Object.entries(data.effects[k][i]).filter(([, size]) => Math.abs(size) >= 0.5)
-      .sort(([, a], [, b]) => Math.abs(b) - Math.abs(a)).slice(0, 2);
-    return large.length ? large.map(([name, size]) => `${name} ${size > 0 ? "+" : ""}${fixed(size, 1)}`).join(", ") : "nothing that we measure";
+    const large = Object.entries(data.effects[k][i]).filter(([, [, inDeviations]]) => Math.abs(inDeviations) >= 0.5)
+      .sort(([, [, a]], [, [, b]]) => Math.abs(b) - Math.abs(a)).slice(0, 2);
+    const words = large.map(([name, [size]]) => `${name} ${size > 0 ? "+" : ""}${fixed(size, UNITS[name][1])}${UNITS[name][0]}`);
+    return words.length ? words.join(", ") : "nothing that we measure stands out";
   }
 
   function draw(said) {
@@ -72,14 +75,14 @@ prodgenLabs.register("latent-walk", (lab) => prodgenLabs.wake(lab, (_, data, mod
 
   begin();
   lab.stage.append(
-    element("div", { class: "lab-controls" }, kind.root, way.root),
-    element("div", { class: "lab-buttons" }, fresh), walk.root,
-    element("div", { class: "lab-framed-row" }, before.root, now.root),
+    element("div", { class: "lab-beside" },
+      element("div", { class: "lab-framed-row" }, before.root, now.root),
+      element("div", {}, kind.root, way.root, walk.root)),
+    element("div", { class: "lab-buttons" }, fresh, reset),
+    element("div", { class: "lab-controls" }, ...sliders.map(({ root }) => root)),
     element("p", { class: "lab-small" }, "The whole walk, from A to B:"), along,
     element("p", { class: "lab-small" }, "This place of it, as each kind:"), across,
-    element("p", { class: "lab-small" }, `Beneath each direction stands what it does to the kind chosen: the mean change from −${data.step} to ${data.step} over ${data.drawn} products, in standard deviations among them. Together the ${directions.length} have ${Math.round(100 * data.shares.reduce((a, b) => a + b))} % of the variance of what the first layer answers.`),
-    element("div", { class: "lab-controls" }, ...sliders.map(({ root }) => root)),
-    element("div", { class: "lab-buttons" }, reset),
+    element("p", { class: "lab-small" }, `Beneath each direction stands what it does to the kind chosen, from −${data.step} to ${data.step}, on average over ${data.drawn} products: what stands out most from how much such products differ anyway. The ${directions.length} together have ${Math.round(100 * data.shares.reduce((a, b) => a + b))} % of the variance of what the first layer answers.`),
   );
   return () => change("all");
 }));

@@ -26,7 +26,7 @@ prodgenLabs.register("product-map", (lab) => prodgenLabs.wake(lab, (_, data, mod
   map.onPoint((a, b) => lab.set({ across: a, up: b }));
 
   // ---- pictures
-  const frames = Object.fromEntries(["photo", "rebuilt", "here"].map((name) => [name, networks.framed(data.size)]));
+  const frames = Object.fromEntries(["here", "photo", "rebuilt"].map((name) => [name, networks.framed(data.size)]));
   const bars = element("div", { class: "lab-bars", role: "img" });
   const columns = Array.from({ length: width }, () => bars.appendChild(element("i")));
 
@@ -87,7 +87,8 @@ prodgenLabs.register("product-map", (lab) => prodgenLabs.wake(lab, (_, data, mod
     const nearest = codes.map((code) => code.reduce((sum, value, i) => sum + (value - z[i]) ** 2, 0));
     const like = data.kinds[data.labels[nearest.indexOf(Math.min(...nearest))]];
     const off = Math.hypot(...networks.along(z, directions, at.map((value) => -value)).map((value, i) => value - centre[i]));
-    const place = `${fixed(at[0], 1)} across, ${fixed(at[1], 1)} up`;
+    const [right, high] = at.map((value) => fixed(Math.round(10 * value) / 10 + 0, 1)); // no minus before a zero
+    const place = `${right} across, ${high} up`;
     const stops = path.map(coordinates);
     if (stops.length) map.line("path", stops, { colour: 0, dash: "6 4", width: 2.5, name: "the path" });
     else map.remove("path");
@@ -109,13 +110,13 @@ prodgenLabs.register("product-map", (lab) => prodgenLabs.wake(lab, (_, data, mod
   }
 
   lab.stage.append(
-    map.root,
-    element("div", { class: "lab-framed-row" }, ...Object.values(frames).map(({ root }) => root)),
-    element("p", { class: "lab-small" }, `The code here, ${width} numbers:`), bars,
-    element("div", { class: "lab-controls" }, kind.root),
+    element("div", { class: "lab-beside" }, map.root, element("div", {},
+      element("div", { class: "lab-framed-row" }, ...Object.values(frames).map(({ root }) => root)),
+      element("p", { class: "lab-small" }, `The code here, ${width} numbers:`), bars)),
+    element("div", { class: "lab-controls" }, kind.root, way.root),
     element("div", { class: "lab-buttons" }, take, home),
     element("div", { class: "lab-buttons" }, add, clear),
-    way.root, show.root,
+    show.root,
     element("p", { class: "lab-small" }, `The plane holds ${Math.round(100 * data.share)} % of the variance of ${data.placed.toLocaleString("en")} codes; the rest lies across it.`),
   );
   return (key) => {

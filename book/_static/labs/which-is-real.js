@@ -29,7 +29,8 @@ prodgenLabs.register("which-is-real", (lab) => prodgenLabs.wake(lab, (_, data) =
     const { tile, words } = tiles[n];
     const place = places[n];
     const [mine, judged, truth] = [marked(n), data.judge[place] > 0.5, photo(place)];
-    words.textContent = shown ? `${truth === mine ? "✓" : "✗"} ${word(truth)}` : mine ? "photo" : "";
+    const error = judged === truth ? "" : ", judge ✗";
+    words.textContent = shown ? `${truth === mine ? "✓" : "✗"} ${word(truth)}${error}` : mine ? "photo" : "";
     tile.classList.toggle("lab-wrong", shown && truth !== mine);
     tile.setAttribute("aria-label", shown
       ? `Picture ${n + 1}, ${data.kinds[place]}: ${word(truth)}. You said ${word(mine)}, the judge ${word(judged)}.`

@@ -100,7 +100,7 @@ def labs() -> dict[str, dict[str, Any]]:
     """By name, what each lab is called, and its controls: {"title", "help", "controls": {name: control}}.
 
     The explorer of a chapter and the lab in its page both read it. A control has a "label", a "default", and
-    either "options" or "min", "max" and "step".
+    either "options" or "min", "max" and "step"; where it has "log", its value is ten to what these say.
     """
     return json.loads((FOLDER / "labs.json").read_text(encoding="utf-8"))
 
