@@ -32,13 +32,19 @@ prodgenLabs.register("latent-walk", (lab) => prodgenLabs.wake(lab, (_, data, mod
   const place = (t) => prodgenLive.greatCircle(ends[0], ends[1], t);
   const begin = () => { ends = [0, 1].map(() => prodgenLive.noise(model.latent_dim)); };
 
-  const UNITS = { height: [" px", 1], width: [" px", 1], area: ["", 2], brightness: ["", 2], contrast: ["", 2] };
+  const PIXELS = { least: 0.5, decimals: 1, unit: " px" };
+  const SHARE = { least: 0.02, decimals: 2, unit: "" };
+  const MEASURES = { height: PIXELS, width: PIXELS, area: SHARE, brightness: SHARE, contrast: SHARE };
 
   /** What a direction does to this kind, of what was measured: the two effects that stand out most. */
   function effect(k, i) {
-    const large = Object.entries(data.effects[k][i]).filter(([, [, inDeviations]]) => Math.abs(inDeviations) >= 0.5)
+    const large = Object.entries(data.effects[k][i])
+      .filter(([name, [size, deviations]]) => Math.abs(size) >= MEASURES[name].least && Math.abs(deviations) >= 0.5)
       .sort(([, [, a]], [, [, b]]) => Math.abs(b) - Math.abs(a)).slice(0, 2);
-    const words = large.map(([name, [size]]) => `${name} ${size > 0 ? "+" : ""}${fixed(size, UNITS[name][1])}${UNITS[name][0]}`);
+    const words = large.map(([name, [size]]) => {
+      const { decimals, unit } = MEASURES[name];
+      return `${name} ${size > 0 ? "+" : ""}${fixed(size, decimals)}${unit}`;
+    });
     return words.length ? words.join(", ") : "nothing that we measure stands out";
   }
 

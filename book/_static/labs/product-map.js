@@ -113,10 +113,9 @@ prodgenLabs.register("product-map", (lab) => prodgenLabs.wake(lab, (_, data, mod
     element("div", { class: "lab-beside" }, map.root, element("div", {},
       element("div", { class: "lab-framed-row" }, ...Object.values(frames).map(({ root }) => root)),
       element("p", { class: "lab-small" }, `The code here, ${width} numbers:`), bars)),
-    element("div", { class: "lab-controls" }, kind.root, way.root),
-    element("div", { class: "lab-buttons" }, take, home),
-    element("div", { class: "lab-buttons" }, add, clear),
-    show.root,
+    element("div", { class: "lab-controls" }, kind.root),
+    element("div", { class: "lab-buttons" }, take, home, add, clear),
+    way.root, show.root,
     element("p", { class: "lab-small" }, `The plane holds ${Math.round(100 * data.share)} % of the variance of ${data.placed.toLocaleString("en")} codes; the rest lies across it.`),
   );
   return (key) => {
