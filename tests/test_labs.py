@@ -22,7 +22,7 @@ LABS = {
     "optimisers": ("optimiser", "momentum, rate 0.063"),
     "choosing": ("wish", "With 500 photos, for shapes and tones, edges aside: "),
 }
-POLICY = "default-src 'none'; script-src file:; style-src file: 'unsafe-inline'"
+POLICY = "default-src 'none'; script-src file:; style-src file:"
 PAGE = """<!doctype html>
 <html lang="en" data-theme="{theme}">
 <head>
@@ -30,19 +30,21 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>A lab</title>
-<style>
-html {{ --pst-color-text-base: #222832; --pst-color-text-muted: #48566b; --pst-color-surface: #f3f4f5; }}
-html[data-theme="dark"] {{
-  --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af; --pst-color-surface: #29313d;
-  background: #14181e; color: #ced6dd;
-}}
-* {{ box-sizing: border-box; }}
-</style>
+<link rel="stylesheet" href="_static/theme.css">
 <link rel="stylesheet" href="_static/prodgen.css">
 <script src="_static/prodgen.js"></script>
 </head>
 <body><main><h1>A lab</h1><div class="lab" data-lab="{lab}"></div></main></body>
 </html>
+"""
+# Of the theme, what the labs use.
+THEME = """
+html { --pst-color-text-base: #222832; --pst-color-text-muted: #48566b; --pst-color-surface: #f3f4f5; }
+html[data-theme="dark"] {
+  --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af; --pst-color-surface: #29313d;
+  background: #14181e; color: #ced6dd;
+}
+* { box-sizing: border-box; }
 """
 OPENED = ".lab[data-opened]"
 # What a lab shows: its drawings, and what is said of them.
@@ -74,6 +76,7 @@ def folder(tmp_path_factory, losses, choosing):
     """The pages' scripts, with the data that the chapters hand over."""
     place = tmp_path_factory.mktemp("book")
     shutil.copytree(BOOK / "_static", place / "_static", ignore=shutil.ignore_patterns("vendor"))
+    (place / "_static" / "theme.css").write_text(THEME, "utf-8")
     build_book.write_lab_data(place, losses[1] | choosing[1])
     return place
 
@@ -281,7 +284,7 @@ def test_a_race_runs_pauses_and_goes_on_step_by_step(open_lab):
 
 def test_colours_follow_the_reader_s_choice(open_lab):
     page = open_lab("activations")
-    stroke = "getComputedStyle(document.querySelector('.lab-frame svg path[style]')).stroke"
+    stroke = "getComputedStyle(document.querySelector('.lab-frame svg path[stroke]')).stroke"
     light = page.evaluate(stroke)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert page.evaluate(stroke) != light

@@ -4,9 +4,9 @@
 
 prodgenLabs.register("choosing", (lab) => {
   const { plot, element, number, data } = prodgenLabs;
-  const answer = element("p", { class: "lab-answer" });
+  const answer = element("p", { class: "lab-answer", "aria-live": "polite" });
   const picture = plot({ x: [0, 1], y: [0, 1], height: 0.4 });
-  lab.stage.append(answer, picture.root);
+  lab.stage.append(picture.root);
   return () => {
     const { size, wish } = lab.values;
     const { advice, measure, models } = data.choosing.find((one) => one.size === size && one.wish === wish);
@@ -27,7 +27,8 @@ prodgenLabs.register("choosing", (lab) => {
     const means = models.map(({ model, mean }) => `${model} ${mean.map((end) => number(end)).join(" to ")}`);
     const said = `Mean ${measure}, 99 % interval: ${means.join("; ")}.`;
     answer.textContent = advice;
-    picture.show(`Runs of each model as dots, with bands for their mean and for one more run. ${said}`);
-    lab.announce(`${advice} ${said}`);
+    if (!answer.isConnected) lab.stage.prepend(answer);
+    picture.show(`${advice} Runs of each model as dots, with bands for their mean and for one more run. ${said}`);
+    lab.announce(said);
   };
 });

@@ -105,13 +105,18 @@ window.prodgenLabs = (() => {
     return made;
   }
 
-  /** A polite live region, and the function that says something there once the reader pauses. */
+  /**
+   * A polite live region, and the function that says something there once the reader pauses. Until the region is in
+   * the page it says it at once, and nobody is disturbed.
+   */
   function announcer() {
     const region = element("p", { class: "lab-said", "aria-live": "polite" });
     let waiting;
     const announce = (text) => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => { if (region.textContent !== text) region.textContent = text; }, 250);
+      const tell = () => { if (region.textContent !== text) region.textContent = text; };
+      if (region.isConnected) waiting = setTimeout(tell, 250);
+      else tell();
     };
     return { region, announce };
   }
@@ -228,22 +233,24 @@ window.prodgenLabs = (() => {
       svg.append(inside);
       const named = [];
       for (const { lines, marks, colour: hue = 1, dash = "none", width = 2, pale, arrow, name } of things.values()) {
-        const style = `stroke: var(--lab-${hue}); stroke-width: ${width}; stroke-dasharray: ${dash}; fill: none`
-          + `; stroke-opacity: ${pale ? 0.3 : 1}`;
+        const paint = `var(--lab-${hue})`; // as attributes, since a strict policy forbids styles in the page
+        const stroke = {
+          stroke: paint, "stroke-width": width, "stroke-dasharray": dash, "stroke-opacity": pale ? 0.3 : 1, fill: "none",
+        };
         for (const points of lines ?? []) {
-          inside.append(shape("path", { d: path(points) + (arrow ? head(points.slice(-2)) : ""), style }));
+          inside.append(shape("path", { d: path(points) + (arrow ? head(points.slice(-2)) : ""), ...stroke }));
         }
         for (const { at, kind = "circle", size = 5 } of marks ?? []) {
           const mark = MARKS[kind](across(at[0]), up(at[1]), size);
-          mark.setAttribute("style", `fill: var(--lab-${hue})`);
+          mark.setAttribute("fill", paint);
           inside.append(mark);
         }
         if (!name) continue;
         const swatch = shape("svg", { width: 28, height: 12, "aria-hidden": "true" });
-        if (lines) swatch.append(shape("path", { d: "M0 6H28", style }));
+        if (lines) swatch.append(shape("path", { d: "M0 6H28", ...stroke }));
         else {
           const mark = MARKS[marks[0].kind ?? "circle"](14, 6, 4);
-          mark.setAttribute("style", `fill: var(--lab-${hue})`);
+          mark.setAttribute("fill", paint);
           swatch.append(mark);
         }
         named.push(element("li", {}, swatch, name));
@@ -412,11 +419,12 @@ window.prodgenLabs = (() => {
     root.replaceChildren(
       element("p", { class: "lab-title" }, description.title),
       ...(description.help ? [element("p", {}, description.help)] : []),
-      row, stage, region,
+      row, stage,
     );
     change = openers[name](lab) ?? change;
     for (const control of Object.values(controls)) control.refresh();
     change();
+    root.append(region);
     root.dataset.opened = name;
   }
 
