@@ -27,8 +27,8 @@ prodgenLabs.networks = (() => {
   /** A picture with words beneath it: {root, canvas, show(image, words)}. */
   function framed(size, channels = 1) {
     const canvas = element("canvas", { role: "img" });
-    const caption = element("figcaption");
-    const root = element("figure", { class: "lab-framed" }, canvas, caption);
+    const caption = element("div");
+    const root = element("div", { class: "lab-framed" }, canvas, caption);
     return {
       root, canvas,
       show(image, words, spoken = words) {

@@ -94,7 +94,7 @@ prodgenLabs.register("product-map", (lab) => prodgenLabs.wake(lab, (_, data, mod
     else map.remove("path");
     map.marks("stops", stops.map((stop) => ({ at: stop, kind: "square", size: 5 })), { colour: 0 });
     map.marks("here", [{ at, kind: "star", size: 8 }], { colour: 0, name: "you are here" });
-    map.show(`Map of ${codes.length} test photos. You are at ${place}; ${path.length} places on the path.`);
+    map.show(`Map of ${codes.length} test photos. You are at ${place}. Places on the path: ${path.length}.`);
     frames.here.show(there, "decoded here", `The product decoded at ${place}`);
     for (const name of ["photo", "rebuilt"]) frames[name].root.hidden = photo === null;
     if (photo !== null) {
