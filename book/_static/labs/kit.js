@@ -367,9 +367,9 @@ window.prodgenLabs = (() => {
       if (waker.ariaBusy === "true") return; // a second press while it loads
       Object.assign(waker, { ariaBusy: "true", textContent: "Loading …" });
       try {
+        await api.load("live/live.js");
         await api.load("labs/networks.js");
         await api.load(`labs/${name}.data.js`);
-        if (model) await api.load("live/live.js");
         if (model) await api.load(`live/${model}.js`);
       } catch {
         Object.assign(waker, { ariaBusy: "false", textContent: "It could not be loaded. Try again" });

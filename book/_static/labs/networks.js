@@ -13,16 +13,7 @@ prodgenLabs.networks = (() => {
   }
 
   /** An image, Float32Array (size * size * channels) in [-1, 1], on a canvas. */
-  function paint(canvas, image, size, channels = 1) {
-    [canvas.width, canvas.height] = [size, size];
-    const context = canvas.getContext("2d");
-    const pixels = context.createImageData(size, size);
-    for (let place = 0; place < size * size; place++) {
-      for (let c = 0; c < 3; c++) pixels.data[4 * place + c] = 127.5 * (image[place * channels + (channels === 3 ? c : 0)] + 1);
-      pixels.data[4 * place + 3] = 255;
-    }
-    context.putImageData(pixels, 0, 0);
-  }
+  const paint = (canvas, image, size, channels = 1) => prodgenLive.paint(canvas, { size, channels }, image);
 
   /** A picture with words beneath it: {root, canvas, show(image, words)}. */
   function framed(size, channels = 1) {
