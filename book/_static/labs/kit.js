@@ -349,6 +349,46 @@ window.prodgenLabs = (() => {
     return { root, play, pause, get playing() { return playing; } };
   }
 
+  // ---- what has to be loaded first
+
+  /**
+   * For a lab that draws with a trained network or has pictures of its own: a button that says what it will load and
+   * how much, and loads it. `opened(lab, data, model)` is then what `register` calls elsewhere; data is what the build
+   * wrote for the lab, model the network that its description names.
+   */
+  function wake(lab, opened) {
+    const name = lab.root.dataset.lab;
+    const { wake: words, megabytes, model } = lab.description;
+    let change = () => {};
+    if (!megabytes) { // the build had not what the lab shows
+      lab.stage.append(element("p", {}, lab.description.missing));
+      return change;
+    }
+    const asleep = `${words} (${megabytes} MB)`;
+    const waker = button(asleep, async () => {
+      if (waker.ariaBusy === "true") return; // a second press while it loads
+      Object.assign(waker, { ariaBusy: "true", textContent: "Loading …" });
+      try {
+        await api.load("live/live.js");
+        await api.load("labs/networks.js");
+        await api.load(`labs/${name}.data.js`);
+        if (model) await api.load(`live/${model}.js`);
+      } catch {
+        Object.assign(waker, { ariaBusy: "false", textContent: "It could not be loaded. Try again" });
+        return;
+      }
+      waker.remove();
+      lab.row.hidden = false;
+      change = opened(lab, api.data[name], model && window.prodgenLive.models[model]) ?? change;
+      change();
+      lab.root.dataset.awake = name;
+      lab.root.querySelector("select, input, button").focus();
+    });
+    lab.row.hidden = true;
+    lab.stage.append(waker);
+    return (key) => change(key);
+  }
+
   // ---- the lab
 
   function open(root) {
@@ -396,6 +436,7 @@ window.prodgenLabs = (() => {
     /** Makes a lab known. opened(lab) -> the function to call after each change, with the control's name. */
     register(name, opened) { openers[name] = opened; },
     known: (name) => name in openers,
+    wake,
     open, element, slider, choice, button, announcer, plot, player, number, fixed, ticks, colour, onTheme, still,
   };
   return api;
