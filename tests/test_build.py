@@ -315,7 +315,7 @@ def test_every_served_file_is_ours_or_of_somebody_whose_licence_is_told(site: Pa
         for file in importlib.metadata.files(name)
     }
     ours = {"favicon.svg", "prodgen.css", "prodgen.js", "NOTICES.txt", "THIRD-PARTY-NOTICES.txt"}
-    ours |= {"live.js"}  # the package's, for pages that hold a network
+    ours |= {"live.js", "descriptions.js"}  # for pages that hold a network or a lab
     ours |= {"pygments.css"}  # which the build writes from a style of Pygments
     files = [path.name for path in (site / "_static").rglob("*") if path.is_file()]
     served = {re.sub(r"\.[0-9a-f]{64}(?=\.)", "", name) for name in files}  # mystnb.<hash>.css

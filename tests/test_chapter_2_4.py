@@ -90,8 +90,8 @@ def test_a_landscape_s_slope_is_its_own_and_its_lowest_point_is_flat(chapter, la
 @pytest.mark.parametrize("rule", ["SGD", "momentum", "Adam"])
 def test_the_explorer_draws_even_a_race_that_flies_off(chapter, rule):
     for landscape in chapter["LANDSCAPES"]:
-        for exponent in (-2.0, 0.0):
-            figure = chapter["explore"](landscape, rule, exponent, 30)
+        for rate in (0.01, 1.0):
+            figure = chapter["explore"](landscape, rule, rate, 0.9, 30)
             assert isinstance(figure, Figure) and rule in figure.axes[0].get_title()
     assert figure._repr_png_().startswith(b"\x89PNG")
     way = chapter["race"]("valley", "SGD", 1.0, 50)

@@ -109,6 +109,8 @@ def test_the_preview_is_the_model_at_the_same_z_with_a_column_a_class(kind):
     assert train(kind=kind) == 0
     with Image.open("run/preview.png") as picture:
         seen = np.asarray(picture).astype(int)
+        assert "run run, after 64 images" in picture.text["Description"]
+        assert "trainedAlgorithmicMedia" in picture.text["XML:com.adobe.xmp"]
     assert seen.shape == (8 * (SIZE + 1) - 1, 2 * (SIZE + 1) - 1, 3)
     model = models.load("run/model.safetensors")
     for column in (0, 1):  # of all rows, and their z is that of seed 0

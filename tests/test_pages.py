@@ -20,6 +20,8 @@ from axe_core_python.sync_playwright import Axe
 from browser import launch, serve, settle, visit
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from prodgen import recorded
+
 ROOT = Path(__file__).resolve().parents[1]
 HTML = Path(os.environ.get("PRODGEN_HTML", ROOT / "_build" / "html"))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
@@ -436,6 +438,28 @@ def test_where_a_network_cannot_wake_the_page_is_whole(name: str, browser: Brows
     page.get_by_role("button", name="Try again").click()
     page.wait_for_selector(".live[data-drawn]", timeout=60_000)
     page.close()
+
+
+LABS = [
+    (page, name) for page in PAGES for name in re.findall(r'class="lab" data-lab="([\w-]+)"', source(page))
+]
+
+
+@pytest.mark.parametrize(("page", "name"), LABS)
+def test_a_lab_opens_in_its_page_and_without_scripts_the_page_has_its_picture(
+    page: str, name: str, open_page: Callable[..., Page], browser: Browser, site: str
+) -> None:
+    opened = open_page(f"{page}.html", PHONE, "dark")
+    lab = opened.locator(f".lab[data-opened={name}]")
+    lab.wait_for()
+    assert lab.get_attribute("aria-label") == recorded.labs()[name]["title"]
+    assert lab.locator("select, input, button").count()
+    assert opened.evaluate("document.documentElement.scrollWidth") <= PHONE
+    without = browser.new_page(java_script_enabled=False)
+    without.goto(f"{site}/{page}.html")
+    assert without.locator(f".lab[data-lab={name}]").inner_text() == ""
+    assert without.locator("article img").count()
+    without.close()
 
 
 def test_search_works_offline(open_page: Callable[..., Page]) -> None:

@@ -139,6 +139,7 @@ def test_each_class_is_shown_beside_real_photos_without_their_padding(html, trai
         if kind in shown:
             with Image.open(io.BytesIO(b64decode(image["src"].partition(",")[2]))) as picture:
                 assert picture.size == (28, 21)
+                assert ("generated" in picture.text.get("Description", "").lower()) == (kind == "Drawn")
                 shown[kind].append(picture.tobytes())
     assert len(shown["Drawn"]) == len(shown["Training"]) == 3 * report.SHOWN + report.CLOSEST
     assert set(shown["Training"]) <= known and set(shown["Drawn"]).isdisjoint(known)

@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import assets
+import lab_networks
 import nbformat
 import papermill
 import yaml
@@ -44,6 +45,7 @@ from papermill.inspection import inspect_notebook
 from prodgen import recorded
 from prodgen.cli import live
 from prodgen.errors import ProdgenError
+from prodgen.notebook import LAB_DATA
 from prodgen.presets import PRESETS, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,9 +54,9 @@ CELL_TIMEOUT = 30 * 60  # seconds; a cell of the longest preset stays far below 
 TRACEBACK_LINES = 12
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
-LIVE_MODEL = re.compile(
-    r'class=\\?"live\\?" data-model=\\?"([\w-]+)\\?"'
-)  # in Markdown, and in a notebook's JSON
+# In Markdown, and in a notebook's JSON.
+LIVE_MODEL = re.compile(r'class=\\?"live\\?" data-model=\\?"([\w-]+)\\?"')
+LAB = re.compile(r'class=\\?"lab\\?" data-lab=\\?"([\w-]+)\\?"')
 WIDGET_NOTE = "*The controls of this figure need a running kernel; here it stands at their first setting.*"
 # Whose style sheets, scripts and icons Sphinx copies to the pages, beside those that tools/assets.py fetched.
 SERVED = (
@@ -322,6 +324,7 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     for path in sorted(executed.glob("*.ipynb")):
         shutil.copy(path, stage / "book")
     write_live_models(stage / "book")
+    write_lab_data(stage / "book", take_lab_data(stage / "book"))
 
 
 def write_live_models(book: Path) -> None:
@@ -329,10 +332,47 @@ def write_live_models(book: Path) -> None:
     place = book / "_static" / "live"
     place.mkdir()
     shutil.copy(Path(live.__file__).with_suffix(".js"), place)
-    sources = [*book.glob("*.md"), *book.glob("*.ipynb")]
-    for name in sorted({name for s in sources for name in LIVE_MODEL.findall(s.read_text("utf-8"))}):
+    labs = recorded.labs()
+    of_labs = {labs[lab].get("model") for lab in named_in(book, LAB)} - {None}
+    for name in sorted(named_in(book, LIVE_MODEL) | of_labs):
         model = json.dumps(live.live_model(recorded.load_model(name)))
         (place / f"{name}.js").write_text(f'prodgenLive.models["{name}"] = {model};\n', "utf-8")
+
+
+def named_in(book: Path, pattern: re.Pattern[str]) -> set[str]:
+    """What a pattern finds in the sources of all pages."""
+    sources = [*book.glob("*.md"), *book.glob("*.ipynb")]
+    return {name for source in sources for name in pattern.findall(source.read_text("utf-8"))}
+
+
+def take_lab_data(book: Path) -> dict[str, object]:
+    """Take out of the executed notebooks what they hand over to labs: {lab: data}."""
+    data = {}
+    for path in sorted(book.glob("*.ipynb")):
+        nb = nbformat.read(path, as_version=4)
+        handed = [o for cell in nb.cells for o in cell.get("outputs", []) if LAB_DATA in o.get("data", {})]
+        if not handed:
+            continue
+        for output in handed:
+            data |= output.data[LAB_DATA]
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                cell.outputs = [output for output in cell.outputs if output not in handed]
+        nbformat.write(nb, path)
+    return data
+
+
+def write_lab_data(book: Path, data: dict[str, object]) -> None:
+    """Write what the labs in the pages read: the descriptions, and what chapters handed over."""
+    place = book / "_static" / "labs"
+    place.mkdir(exist_ok=True)
+    labs = recorded.labs()
+    lab_networks.write(labs, named_in(book, LAB), book)
+    known = {"descriptions": labs, "data": data}
+    lines = (
+        f"prodgenLabs.{name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in known.items()
+    )
+    (place / "descriptions.js").write_text("".join(lines), "utf-8")
 
 
 def notices(vendor: Path) -> str:

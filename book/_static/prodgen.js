@@ -15,11 +15,13 @@ document.addEventListener("DOMContentLoaded", () => {
 
 // What only some pages need is loaded where it is needed, from beside this script.
 const here = document.currentScript.src;
-const load = (path) => new Promise((resolve, reject) => {
+const loaded = {}; // by path: what is asked for twice comes once, unless it failed
+const load = (path) => (loaded[path] ??= new Promise((resolve, reject) => {
   const script = document.createElement("script");
-  Object.assign(script, { src: new URL(path, here), onload: resolve, onerror: reject });
+  const failed = (event) => { delete loaded[path]; script.remove(); reject(event); };
+  Object.assign(script, { src: new URL(path, here), onload: resolve, onerror: failed });
   document.head.append(script);
-});
+}));
 
 // A product in three dimensions: its viewer, a megabyte, is loaded where a page shows one. Only over https may a
 // button offer the reader's own room: it hands the model to another program.
@@ -40,8 +42,8 @@ document.addEventListener("DOMContentLoaded", () => {
       if (button.ariaBusy === "true") return; // a second click while it loads
       Object.assign(button, { ariaBusy: "true", textContent: "Loading its weights …" });
       try {
-        if (!window.prodgenLive) await load("live/live.js");
-        if (!prodgenLive.models[model]) await load(`live/${model}.js`);
+        await load("live/live.js");
+        await load(`live/${model}.js`);
       } catch {
         Object.assign(button, { ariaBusy: "false", textContent: "It could not be loaded. Try again" });
         return;
@@ -50,5 +52,20 @@ document.addEventListener("DOMContentLoaded", () => {
       lab.querySelector("select, input, button").focus();
     });
     lab.replaceChildren(button);
+  }
+});
+
+// Labs: arithmetic in the page. What they share is loaded once, each lab's own script where its place is.
+document.addEventListener("DOMContentLoaded", async () => {
+  const labs = document.querySelectorAll(".lab[data-lab]");
+  if (!labs.length) return;
+  await load("labs/kit.js");
+  await load("labs/descriptions.js");
+  prodgenLabs.load = load;
+  const loaded = {};
+  for (const lab of labs) {
+    const name = lab.dataset.lab;
+    for (const script of [...(prodgenLabs.descriptions[name].needs ?? []), name]) await (loaded[script] ??= load(`labs/${script}.js`));
+    prodgenLabs.open(lab);
   }
 });

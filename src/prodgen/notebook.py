@@ -5,9 +5,12 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import ipywidgets
 from IPython.display import Markdown, display
 
 from prodgen import evaluation, recorded
+
+LAB_DATA = "application/vnd.prodgen.lab+json"  # an output that the book's build takes out of a notebook
 
 
 def table(rows: Iterable[Iterable[object]], head: Sequence[str]) -> str:
@@ -19,6 +22,29 @@ def table(rows: Iterable[Iterable[object]], head: Sequence[str]) -> str:
 def say(text: str) -> None:
     """Show Markdown under the cell of a notebook: what a text says by numbers that code has computed."""
     display(Markdown(text))
+
+
+def lab_controls(lab: str) -> dict[str, ipywidgets.Widget]:
+    """The controls of a lab as widgets, by name: the page's lab reads the same description."""
+    made: dict[str, ipywidgets.Widget] = {}
+    for name, about in recorded.labs()[lab]["controls"].items():
+        common = {"description": about["label"], "style": {"description_width": "initial"}}
+        if options := about.get("options"):
+            named = [(f"{option:,}" if isinstance(option, int) else option, option) for option in options]
+            made[name] = ipywidgets.Dropdown(options=named, value=about["default"], **common)
+            continue
+        bounds = {key: about[key] for key in ("min", "max", "step")}
+        if about.get("log"):
+            made[name] = ipywidgets.FloatLogSlider(**bounds, value=10 ** about["default"], **common)
+        else:
+            kind = ipywidgets.IntSlider if isinstance(about["step"], int) else ipywidgets.FloatSlider
+            made[name] = kind(**bounds, value=about["default"], **common)
+    return made
+
+
+def hand_over(lab: str, data: object) -> None:
+    """Give the lab in the page what it draws, as JSON. A notebook shows nothing of it."""
+    display({LAB_DATA: {lab: data}, "text/plain": ""}, raw=True)
 
 
 def claims_table(chapter: str) -> str:

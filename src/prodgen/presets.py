@@ -100,14 +100,19 @@ class VAERecipe:
     open_share: float = 0.5
 
 
-def vae_recipe(channels: int) -> VAERecipe:
-    """The recipe for grey images (1), or for colour (3): its pixels are scored as they are."""
-    return VAERecipe(likelihood="gaussian") if channels == 3 else VAERecipe()
+def vae_recipe(channels: int, image_size: int = 28) -> VAERecipe:
+    """The recipe for grey images (1), or for colour (3): its pixels are scored as they are.
+
+    At 64 pixels a side the rate is that of the GAN: at 0.004 the encoder's variances run away within thirty
+    steps on photos with a plain white ground, and the loss with them.
+    """
+    rate = 1e-3 if image_size == 64 else VAERecipe.learning_rate
+    return VAERecipe(likelihood="gaussian" if channels == 3 else "bernoulli", learning_rate=rate)
 
 
 def recipe_of(kind: str, image_size: int, channels: int) -> "GANRecipe | VAERecipe":
     """The recipe of a "gan" or a "vae" for such images."""
-    return gan_recipe(image_size) if kind == "gan" else vae_recipe(channels)
+    return gan_recipe(image_size) if kind == "gan" else vae_recipe(channels, image_size)
 
 
 @dataclass(frozen=True)

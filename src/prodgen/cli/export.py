@@ -55,7 +55,7 @@ def _write_page(path: Path, model: Any, file: Path, origin: dict[str, str]) -> N
     from prodgen.cli.live import save_page
     from prodgen.cli.provenance import Provenance
 
-    told = Provenance(file, 0, None, ())
+    told = Provenance(file, seed=0)
     photos = f"{origin.get('data', 'a folder')}, licence {origin['licence_of_data']}"
     content = json.loads(origin["content"]) if "content" in origin else None
     with common.written(path) as opened:

@@ -73,15 +73,15 @@ class Preview:
         self.path, self.content = folder / PREVIEW, content
 
     def __call__(self, run: "Run") -> None:
-        from PIL import Image
-
         from prodgen import data, models
+        from prodgen.cli.provenance import GENERATED, save_png
         from prodgen.plots import tile
 
         condition, columns = columns_of(run.model)
-        drawn = models.sample(run.model, ROWS * columns, condition)
+        drawn = data.without_padding(models.sample(run.model, ROWS * columns, condition), self.content)
+        sentence = f"{GENERATED}, run {self.path.absolute().parent.name}, after {run.images_seen:,} images."
         with write_whole(self.path) as file:
-            Image.fromarray(tile(data.without_padding(drawn, self.content), columns)).save(file, "PNG")
+            save_png(file, tile(drawn, columns), sentence)
 
 
 def columns_of(model: "Generator | VAE") -> tuple["Tensor | None", int]:

@@ -275,5 +275,5 @@ window.prodgenLive = (() => {
     anew();
   }
 
-  return { models, draw, encode, greatCircle, open };
+  return { models, draw, encode, greatCircle, halves, noise, paint, open };
 })();

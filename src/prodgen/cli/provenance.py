@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     from prodgen.data import Condition
 
+Asked = Sequence[tuple[str, str]]  # a factor's name, and its value as it was typed
 PROGRAM = f"prodgen {__version__}"
+GENERATED = f"Generated, not photographed: {PROGRAM}"
 # The mark is a term of the International Press Telecommunications Council, meant for programs to read.
 XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
 <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about=""
- xmlns:dc="http://purl.org/dc/elements/1.1/"
- xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="{program}"
  xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
- xmp:CreatorTool="{program}"
  Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia">
 <dc:description><rdf:Alt><rdf:li xml:lang="x-default">{sentence}</rdf:li></rdf:Alt></dc:description>
 </rdf:Description>
@@ -37,15 +37,13 @@ class Provenance:
     A model is named by its run's folder or its file, without the path to it, and by its file's SHA-256.
     """
 
-    def __init__(
-        self, file: Path, seed: int, condition: "Condition | None", asked: Sequence[tuple[str, str]]
-    ):
+    def __init__(self, file: Path, seed: int, condition: "Condition | None" = None, asked: Asked = ()):
         from prodgen.data.folder.layout import readable
         from prodgen.recorded import file_hash
 
         file = file.absolute()
         self.name = readable(file.parent.name if file.name == "model.safetensors" else file.stem)
-        self.start = f"Generated, not photographed: {PROGRAM}, model {self.name} (SHA-256 {file_hash(file)})"
+        self.start = f"{GENERATED}, model {self.name} (SHA-256 {file_hash(file)})"
         self.seed, self.condition, self.asked = seed, condition, dict(asked)
 
     def sentence(self, which: str, vector: "Tensor | None" = None) -> str:
@@ -77,12 +75,13 @@ def xmp(sentence: str) -> bytes:
 
 
 def save_png(file: BinaryIO, pixels: "np.ndarray", sentence: str) -> None:
-    """Write bytes (H, W[, 3]) as a PNG file with the sentence in it, as text and as XMP."""
+    """Write bytes (H, W[, 3]) as a PNG file with the sentence in it, as text and as XMP; "" for a photo."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    info.add_text("Software", PROGRAM)
-    info.add_text("Description", sentence)  # as iTXt where it is not Latin-1
-    info.add_itxt("XML:com.adobe.xmp", xmp(sentence).decode())
+    if sentence:
+        info.add_text("Software", PROGRAM)
+        info.add_text("Description", sentence)  # as iTXt where it is not Latin-1
+        info.add_itxt("XML:com.adobe.xmp", xmp(sentence).decode())
     Image.fromarray(pixels).save(file, "PNG", pnginfo=info)

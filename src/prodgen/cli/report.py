@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodgen import __version__
 from prodgen.cli.common import DATA_HELP, CommandError, as_path, as_seed, load_model, written
+from prodgen.cli.provenance import Provenance, save_png
 from prodgen.cli.runs import read_commands
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace, arguments: list[str]) -> int:
     held_out = test.evenly_spaced(HELD_OUT).batch(slice(None))
     nearest = evaluation.nearest_photos(drawn, train, held_out, network)
     print("measuring", flush=True)
-    pairs = _Pairs(drawn, train, nearest, groups)
+    pairs = _Pairs(drawn, train, nearest, groups, Provenance(folder / "model.safetensors", options.seed))
     order = nearest.distances.argsort()[:CLOSEST].tolist()
     about = models.load_metadata(folder / "model.safetensors")
     page = {
@@ -153,15 +154,13 @@ def _source(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _picture(image: "Tensor", train: "ImageDataset") -> str:
+def _picture(image: "Tensor", train: "ImageDataset", sentence: str) -> str:
     """One image (C, H, W) in [-1, 1], without the padding that the photos got, as the source of an <img>."""
-    from PIL import Image
-
     from prodgen.data import without_padding
     from prodgen.plots import tile
 
     buffer = io.BytesIO()
-    Image.fromarray(tile(without_padding(image, train.content)[None], 1, (0, 0))).save(buffer, "PNG")
+    save_png(buffer, tile(without_padding(image, train.content)[None], 1, (0, 0)), sentence)
     return _source(buffer.getvalue(), "png")
 
 
@@ -173,18 +172,18 @@ class _Pairs:
     train: "ImageDataset"
     nearest: "Nearest"
     groups: dict[str, list[int]]
+    origin: Provenance
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         name = next(name for name, places in self.groups.items() if i in places)
         where = int(self.nearest.indices[i])
         shown = self.train.class_names[self.train.labels[where]] if self.train.num_classes else ""
-        distance = f"{self.nearest.distances[i]:.2f}"
         return {
-            "drawn": _picture(self.drawn[i], self.train),
+            "drawn": _picture(self.drawn[i], self.train, self.origin.sentence(f"picture {i + 1}")),
             "drawn_alt": f"Drawn picture {i + 1}" + (f", asked for as {name}" if name else ""),
-            "photo": _picture(self.train.batch([where])[0], self.train),
+            "photo": _picture(self.train.batch([where])[0], self.train, ""),
             "photo_alt": f"Training photo {where + 1}" + (f", {shown}" if shown else ""),
-            "distance": distance,
+            "distance": f"{self.nearest.distances[i]:.2f}",
             "suspect": bool(self.nearest.suspects[i]),
         }
 
@@ -207,9 +206,8 @@ def _measures(
             if name.endswith(ending):
                 floor[name.removesuffix(ending)] = value
     reasons: dict[str, list[str]] = {}
-    for name, reason in result.get("not_measured", {}).items():
+    for name, reason in result.pop("not_measured", {}).items():
         reasons.setdefault(reason, []).append(name)
-    result.pop("not_measured", None)
     return {
         "measured": {name: (_number(value), _number(floor.get(name))) for name, value in result.items()},
         "measured_n": result.get("n"),
@@ -251,13 +249,13 @@ def _curves(folder: Path, kind: str) -> list[dict[str, str]]:
 def _classes(train: "ImageDataset", test: "ImageDataset") -> list[dict[str, Any]]:
     """A row of the table of data for each class, or one for all."""
     if not train.num_classes:
-        photo = _picture(train.batch([0])[0], train)
+        photo = _picture(train.batch([0])[0], train, "")
         row = {"name": "all", "photo": photo, "alt": "The first training photo"}
         return [row | {"train": f"{len(train):,}", "held_out": f"{len(test):,}"}]
     rows = []
     for label, name in enumerate(train.class_names):
         places = (train.labels == label).nonzero().squeeze(1)
-        photo = _picture(train.batch(places[:1])[0], train) if len(places) else ""
+        photo = _picture(train.batch(places[:1])[0], train, "") if len(places) else ""
         rows.append({"name": name, "photo": photo, "alt": f"The first training photo of {name}"})
         rows[-1] |= {"train": f"{len(places):,}", "held_out": f"{int((test.labels == label).sum()):,}"}
     return rows

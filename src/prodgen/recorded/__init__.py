@@ -96,6 +96,16 @@ def claims(chapter: str | None = None) -> tuple[dict[str, Any], ...]:
     return tuple(claim for claim in every if chapter in (None, claim["chapter"]))
 
 
+def labs() -> dict[str, dict[str, Any]]:
+    """By name, what each lab is called, and its controls: {"title", "help", "controls": {name: control}}.
+
+    The explorer of a chapter and the lab in its page both read it. A control has a "label", a "default", and
+    either "options" or "min", "max" and "step"; where it has "log", its value is ten to what these say.
+    "needs" names scripts that the page loads before the lab's own.
+    """
+    return json.loads((FOLDER / "labs.json").read_text(encoding="utf-8"))
+
+
 def _read(folder: Path, name: str, known: tuple[str, ...]) -> dict[str, Any]:
     if name not in known:
         raise KeyError(f"nothing recorded under {name!r}; there is {', '.join(known)}")
