@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import assets
+import equations
 import nbformat
 import papermill
 import yaml
@@ -317,6 +318,8 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
     shutil.copy(root / "_toc.yml", stage)
+    (stage / "tools").mkdir()
+    shutil.copy(equations.__file__, stage / "tools")  # numbers the equations, as an extension of Sphinx
     config = configuration(yaml.safe_load((root / "_config.yml").read_text("utf-8")))
     (stage / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
     for path in sorted(executed.glob("*.ipynb")):
