@@ -43,12 +43,10 @@ def setup(app: Any) -> dict[str, bool]:
     """As an extension of Sphinx: an equation's number on its page, and in every reference, is its tag."""
 
     def renumber(app: Any, doctree: Any) -> None:
-        from docutils import nodes
-
         known = app.env.get_domain("math").equations
-        for node in doctree.findall(nodes.math_block):
+        for node in doctree.findall(lambda node: node.tagname == "math_block"):
             if (tag := TAG.search(node.astext())) and node.get("label"):
-                node.children = [nodes.Text(TAG.sub("", node.astext()))]
+                node.children = [type(node[0])(TAG.sub("", node.astext()))]
                 node["number"] = tag[1]
                 known[node["label"]] = app.env.docname, tag[1]
 
