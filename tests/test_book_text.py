@@ -104,6 +104,15 @@ def test_the_index_lists_what_headings_tsv_lists():
     assert expected in text_of(BOOK / "index.md"), f"book/index.md needs this table:\n\n{expected}"
 
 
+def test_the_sidebar_has_each_page_s_english_heading():
+    toc = (ROOT / "_toc.yml").read_text("utf-8")
+    titles = re.findall(r"- file: book/(\S+)\n *title: \"(.+)\"", toc)
+    assert [page for page, _ in titles] == re.findall(r"- file: book/(\S+)", toc)
+    for page, title in titles:
+        heading = re.search(r"^# (.+)$", text_of(next(BOOK.glob(page + ".*"))), re.MULTILINE)[1]
+        assert heading.startswith(title + " ") and not CJK.search(title), (heading, title)
+
+
 @pytest.mark.parametrize("path", FILES, ids=by_name)
 def test_links_inside_the_book_lead_somewhere(path):
     text = text_of(path)

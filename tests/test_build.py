@@ -360,3 +360,11 @@ def test_a_second_build_says_that_it_waits_and_waits(tmp_path: Path) -> None:
         build.communicate(timeout=120)
         assert build.returncode == 0
     assert (tmp_path / "log").read_text().split() == ["begins", "ends", "begins", "ends"]
+
+
+def test_chinese_text_says_that_it_is_chinese_and_nothing_else_is_touched() -> None:
+    page = '<title>书</title><a title="书">A book 一本书（好）, read</a><svg><text>书</text></svg>书'
+    assert build_book.mark_chinese(page) == (
+        '<title>书</title><a title="书">A book <span lang="zh">一本书（好）</span>, read</a>'
+        '<svg><text>书</text></svg><span lang="zh">书</span>'
+    )

@@ -29,9 +29,9 @@ def chapter() -> dict:
 def test_each_numbered_equation_has_a_function_that_names_it_and_is_named_in_the_text(chapter):
     text = "\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
     functions = {name: thing.__doc__ for name, thing in chapter.items() if hasattr(thing, "__code__")}
-    for label in re.findall(r"\$\$ \((eq-3-1-[\w-]+)\)", text):
-        named = [name for name, says in functions.items() if re.search(rf"{label}(?![\w-])", says or "")]
-        assert named, f"no function names {label}"
+    for number in re.findall(r"\\tag\{(3\.1–\d+)\}", text):
+        named = [name for name, says in functions.items() if f"({number})" in (says or "")]
+        assert named, f"no function names {number}"
         assert any(f"`{name}`" in text for name in named), f"the text names none of {named}"
 
 

@@ -1,8 +1,9 @@
 """Every numbered equation of a notebook has a function that computes it, and says which.
 
-An equation is numbered by its label, `$$ … $$ (eq-5-2-kl)`, or by `\\tag{5.2.1}`. Its function is either
-defined in the notebook, in a later cell, with a docstring that names the equation in brackets; or it is the
-package's, and the text from the equation to the next one names it in backticks: `losses.gaussian_kl`.
+An equation has a label, `$$ … $$ (eq-5-2-kl)`, and a number, `\\tag{5.2–6}`, which tools/equations.py writes.
+Its function is either defined in the notebook, in a later cell, with a docstring that names the number in
+brackets; or it is the package's, and the text from the equation to the next one names it in backticks:
+`losses.gaussian_kl`.
 """
 
 import ast
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import equations as numbering
 import nbformat
 import pytest
 
@@ -21,9 +23,9 @@ import prodgen
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "book").glob("*.ipynb"))
 MODULES = {path.stem for path in Path(prodgen.__file__).parent.iterdir() if not path.stem.startswith("_")}
-NUMBER = re.compile(r"\$\$ *\(([\w-]+)\)|\\tag\{([\w.]+)\}")
+NUMBER = re.compile(r"\\tag\{([^}]*)\}\s*\$\$ *\([\w-]+\)")
 NAME = re.compile(r"`((?:prodgen\.)?(\w+)\.[A-Za-z_][\w.]*)(?:\([^`]*\))?`")
-LABEL = re.compile(r"\((eq-[\w-]+)\)")
+NAMED = re.compile(r"\beq\.? \((\d[\d.]*–\d+|eq-[\w-]+)\)", re.IGNORECASE)
 
 
 class Equation(NamedTuple):
@@ -39,7 +41,7 @@ def equations(cells: list) -> list[Equation]:
             matches = list(NUMBER.finditer(cell.source))
             ends = [match.start() for match in matches[1:]] + [len(cell.source)]
             for match, end in zip(matches, ends, strict=False):  # no match, one end
-                found.append(Equation(match[1] or match[2], index, cell.source[match.end() : end]))
+                found.append(Equation(match[1], index, cell.source[match.end() : end]))
     return found
 
 
@@ -92,7 +94,7 @@ def test_an_equation_that_a_docstring_names_exists(path):
     cells = read(path)
     numbers = {equation.number for equation in equations(cells)}
     for _, name, doc in documented(cells):
-        unknown = set(LABEL.findall(doc)) - numbers
+        unknown = set(NAMED.findall(doc)) - numbers
         assert not unknown, f"{name} names an equation that is not in the chapter: {unknown}"
 
 
@@ -109,6 +111,22 @@ def test_an_equation_s_number_is_unique_in_the_book():
     assert numbers and len(set(numbers)) == len(numbers)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_numbers_are_those_that_the_tool_writes(path):
+    nb = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    before = nbformat.writes(nb)
+    numbering.number(nb)
+    assert nbformat.writes(nb) == before, "run `python tools/equations.py`"
+
+
+def test_numbers_follow_the_order_and_code_follows_the_numbers():
+    text = cell("$$ b $$ (eq-3-1-b)\n\n$$ a \\tag{3.1–1} $$ (eq-3-1-a)", "markdown")
+    code = cell('def f():\n    """Eq. (3.1–1), eq. (eq-3-1-b)."""')
+    numbering.number(nb := nbformat.v4.new_notebook(cells=[text, code]))
+    assert [equation.number for equation in equations(nb.cells)] == ["3.1–1", "3.1–2"]
+    assert "Eq. (3.1–2), eq. (3.1–1)." in code.source
+
+
 def cell(source: str, kind: str = "code") -> nbformat.NotebookNode:
     return getattr(nbformat.v4, f"new_{kind}_cell")(source)
 
@@ -116,16 +134,15 @@ def cell(source: str, kind: str = "code") -> nbformat.NotebookNode:
 @pytest.mark.parametrize(
     ("text", "code", "answered"),
     [
-        ("$$ a $$ (eq-1)", 'def f():\n    """It is a, eq. (eq-1)."""', True),
-        (r"$$ a \tag{2.2.1} $$", 'def f():\n    """It is a, eq. (2.2.1)."""', True),
-        ("$$ a $$ (eq-1)", 'class F:\n    def f(self):\n        """Eq. (eq-1)."""', True),
-        ("$$ a $$ (eq-1)", 'def f():\n    """Eq. (eq-10)."""', False),
-        ("$$ a $$ (eq-1)", "def f():\n    return 1  # eq. (eq-1)", False),
-        ("$$ a $$ (eq-1) is `losses.elbo(x, y)`.", "", True),
-        ("$$ a $$ (eq-1) is `prodgen.losses.elbo`.", "", True),
-        ("$$ a $$ (eq-1) is `losses.no_such_loss`.", "", False),
-        ("$$ a $$ (eq-1) is `math.exp`.", "", False),
-        ("`losses.elbo` is $$ a $$ (eq-1)", "", False),
+        ("$$ a \\tag{1–1} $$ (eq-1)", 'def f():\n    """It is a, eq. (1–1)."""', True),
+        ("$$ a \\tag{1–1} $$ (eq-1)", 'class F:\n    def f(self):\n        """Eq. (1–1)."""', True),
+        ("$$ a \\tag{1–1} $$ (eq-1)", 'def f():\n    """Eq. (1–10)."""', False),
+        ("$$ a \\tag{1–1} $$ (eq-1)", "def f():\n    return 1  # eq. (1–1)", False),
+        ("$$ a \\tag{1–1} $$ (eq-1) is `losses.elbo(x, y)`.", "", True),
+        ("$$ a \\tag{1–1} $$ (eq-1) is `prodgen.losses.elbo`.", "", True),
+        ("$$ a \\tag{1–1} $$ (eq-1) is `losses.no_such_loss`.", "", False),
+        ("$$ a \\tag{1–1} $$ (eq-1) is `math.exp`.", "", False),
+        ("`losses.elbo` is $$ a \\tag{1–1} $$ (eq-1)", "", False),
         ("$$ a $$ and no number", "", True),
     ],
 )
@@ -134,8 +151,8 @@ def test_what_counts_as_an_answer(text, code, answered):
 
 
 def test_a_function_must_follow_its_equation_and_the_text_must_be_its_own():
-    function = cell('def f():\n    """Eq. (eq-1)."""')
-    assert without_function([function, cell("$$ a $$ (eq-1)", "markdown")]) == ["eq-1"]
-    two = cell("$$ a $$ (eq-1) $$ b $$ (eq-2) is `losses.elbo`.", "markdown")
-    assert without_function([two]) == ["eq-1"]
+    function = cell('def f():\n    """Eq. (1–1)."""')
+    assert without_function([function, cell("$$ a \\tag{1–1} $$ (eq-1)", "markdown")]) == ["1–1"]
+    two = cell("$$ a \\tag{1–1} $$ (eq-1) $$ b \\tag{1–2} $$ (eq-2) is `losses.elbo`.", "markdown")
+    assert without_function([two]) == ["1–1"]
     assert inspect.isfunction(in_package("losses.elbo"))

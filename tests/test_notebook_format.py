@@ -94,6 +94,24 @@ def test_parameters_are_preset_and_seed_alone(notebook):
     assert [ast.unparse(node) for node in body] == ["preset = 'auto'", "seed = 0"]
 
 
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+SHOWN = 0.45  # of the lines that a reader of the first five chapters sees, at most so many are code
+
+
+def filled(text: str) -> int:
+    """How many lines are not blank; a solution that waits to be opened does not count."""
+    text = re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
+    return sum(bool(line.strip()) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem < "06"], ids=lambda p: p.stem)
+def test_more_than_half_of_what_a_reader_sees_is_words(path):
+    cells = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
+    code = sum(filled(c.source) for c in cells if c.cell_type == "code" and not FOLDED & {*tags(c)})
+    words = sum(filled(c.source) for c in cells if c.cell_type == "markdown")
+    assert code <= SHOWN * (code + words), f"{code} lines of code beside {words} of text: fold plumbing"
+
+
 def test_figures_have_a_caption_a_name_and_alternative_text(notebook):
     for cell in notebook.cells:
         mystnb = cell.metadata.get("mystnb", {})

@@ -112,6 +112,13 @@ def document(path: Path) -> Document:
     return Document(path.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_equations_have_the_numbers_that_their_source_has(page: str) -> None:
+    html = (HTML / f"{page}.html").read_text("utf-8")
+    assert re.findall(r'class="eqno">\(([^)]+)\)', html) == re.findall(r"\\tag\{([^}]+)\}", source(page))
+    assert "\\tag{" not in html
+
+
 def dead(page: Path, address: str) -> bool:
     """Whether a local address on `page` leads to a missing file or a missing anchor."""
     parts = urlsplit(address)

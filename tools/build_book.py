@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import assets
+import equations
 import lab_networks
 import nbformat
 import papermill
@@ -57,6 +58,8 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 # In Markdown, and in a notebook's JSON.
 LIVE_MODEL = re.compile(r'class=\\?"live\\?" data-model=\\?"([\w-]+)\\?"')
 LAB = re.compile(r'class=\\?"lab\\?" data-lab=\\?"([\w-]+)\\?"')
+CHINESE = re.compile("[\u4e00-\u9fff][\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*")
+NOT_TEXT = re.compile(r"(<(script|style|svg|title|textarea|option)\b.*?</\2>|<[^>]+>)", re.DOTALL)
 WIDGET_NOTE = "*The controls of this figure need a running kernel; here it stands at their first setting.*"
 # Whose style sheets, scripts and icons Sphinx copies to the pages, beside those that tools/assets.py fetched.
 SERVED = (
@@ -319,6 +322,8 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
     shutil.copy(root / "_toc.yml", stage)
+    (stage / "tools").mkdir()
+    shutil.copy(equations.__file__, stage / "tools")  # numbers the equations, as an extension of Sphinx
     config = configuration(yaml.safe_load((root / "_config.yml").read_text("utf-8")))
     (stage / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
     for path in sorted(executed.glob("*.ipynb")):
@@ -390,6 +395,18 @@ def notices(vendor: Path) -> str:
     return assets.RULE.join(texts)
 
 
+def mark_chinese(page: str) -> str:
+    """The page with `lang="zh"` round what is Chinese in its text, so that it is read out as Chinese."""
+    parts, at = [], 0
+    for other in [*NOT_TEXT.finditer(page), None]:
+        end = other.start() if other else len(page)
+        parts.append(CHINESE.sub(r'<span lang="zh">\g<0></span>', page[at:end]))
+        if other:
+            parts.append(other[0])
+            at = other.end()
+    return "".join(parts)
+
+
 def build_html(stage: Path, root: Path = ROOT) -> Path:
     """Run Jupyter Book over `stage`; returns the folder of the pages. Raises BuildError with the warnings."""
     program = Path(sys.executable).with_name("jupyter-book")
@@ -403,6 +420,8 @@ def build_html(stage: Path, root: Path = ROOT) -> Path:
     static = html / "_static"
     (static / "THIRD-PARTY-NOTICES.txt").write_text(notices(static / "vendor"), "utf-8")
     (html / "index.html").write_text(REDIRECT, "utf-8")  # Jupyter Book's own has neither title nor language
+    for path in html.rglob("*.html"):
+        path.write_text(mark_chinese(path.read_text("utf-8")), "utf-8")
     for notebook in sorted((root / "book").glob("*.ipynb")):
         shutil.copy(notebook, html / "_sources" / "book" / notebook.name)  # downloads carry no outputs
     return html
