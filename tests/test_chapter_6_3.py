@@ -142,10 +142,20 @@ def test_the_turntable_stands_until_asked_and_for_good_where_motion_disturbs(pag
 
 def test_a_reel_has_its_frames_side_by_side(page):
     frames = torch.linspace(-1, 1, 4)[:, None, None, None].expand(4, 3, 16, 16)
-    picture = Image.open(io.BytesIO(base64.b64decode(page["reel"](frames).partition(",")[2])))
+    picture = Image.open(io.BytesIO(base64.b64decode(page["reel"](frames, "a chair").partition(",")[2])))
     assert picture.size == (64, 16)
     levels = np.asarray(picture.convert("L"))[8, 8::16].astype(int)
     assert np.abs(levels - [0, 85, 170, 255]).max() < 8
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("chair, drawn", "/trainedAlgorithmicMedia"), ("chair, rendered", "/algorithmicMedia")],
+)
+def test_a_reel_s_file_says_that_a_program_made_it(page, name, source):
+    written = page["reel"](torch.zeros(2, 3, 16, 16), name).partition(",")[2]
+    said = Image.open(io.BytesIO(base64.b64decode(written))).info["xmp"].decode()
+    assert f"not photographed: {name}, from 2 sides." in said and source in said
 
 
 # ---------------------------------------------------------------- trying on
