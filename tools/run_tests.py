@@ -77,7 +77,7 @@ def run(tally: Tally, title: str, *arguments: str | Path, report: Path | None = 
 def run_pytest(tally: Tally, title: str, *arguments: str) -> bool:
     """Run pytest on two cores and count its tests."""
     report = OUT / f"{title.replace(' ', '-')}.xml"
-    pytest = ("-m", "pytest", "-q", "-n", "2", f"--junitxml={report}")
+    pytest = ("-m", "pytest", "-q", "-n", "2", "--durations=25", f"--junitxml={report}")
     return run(tally, title, *pytest, *arguments, report=report)
 
 
