@@ -53,7 +53,8 @@ LIMITS = {
     "vae": "Draws 28 by 28 grey pictures of ten kinds of Zalando's products of 2017 and nothing else; its "
     "samples are decoder means, softer than photos.",
     "gan-studio": "Draws nine kinds of product that the book's own studio renders, at 64 by 64 pixels: "
-    "synthetic products learnt from synthetic photos, none of them for sale.",
+    "synthetic products learnt from synthetic photos, none of them for sale. The viewpoint that it is asked "
+    "for it often misses.",
     "probe-studio": "Reads the factors of the studio's renders, and of pictures that look like them. Of an "
     "ordinary photo it says something too, and that means nothing.",
 }
