@@ -70,18 +70,19 @@ class Preview:
     """RUN/preview.png: what the model draws, from the same z at each report, with a column a class."""
 
     def __init__(self, folder: Path, content: Sequence[int] | None):
-        self.path, self.content = folder / PREVIEW, content
+        self.path, self.content, self.name = folder / PREVIEW, content, folder.absolute().name
 
     def __call__(self, run: "Run") -> None:
         from prodgen import data, models
         from prodgen.cli.provenance import GENERATED, save_png
+        from prodgen.data.folder.layout import readable
         from prodgen.plots import tile
 
         condition, columns = columns_of(run.model)
         drawn = data.without_padding(models.sample(run.model, ROWS * columns, condition), self.content)
-        sentence = f"{GENERATED}, run {self.path.absolute().parent.name}, after {run.images_seen:,} images."
+        told = f"{GENERATED}, run {readable(self.name)}, after {run.images_seen:,} images."
         with write_whole(self.path) as file:
-            save_png(file, tile(drawn, columns), sentence)
+            save_png(file, tile(drawn, columns), told)
 
 
 def columns_of(model: "Generator | VAE") -> tuple["Tensor | None", int]:
