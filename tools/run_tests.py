@@ -113,7 +113,7 @@ def run_all() -> int:
     run_pytest(tally, "unit and maths tests", "--ignore=tests/test_pages.py", "tests")
     run_pytest(tally, "first pass over the notebooks", "--nbmake", "book")
     if build_wheel(tally) and build_book(tally):
-        run_pytest(tally, "pages", "--dist=loadgroup", "tests/test_pages.py")
+        run_pytest(tally, "pages", "--dist=loadscope", "tests/test_pages.py")
     print("", *tally.lines(), sep="\n")
     return 1 if tally.failed else 0
 
