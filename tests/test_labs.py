@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 
-import browser
 import build_book
 import nbformat
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 import torch
 from axe_core_python.sync_playwright import Axe
 from chapters import BOOK, run_core
-from playwright.sync_api import sync_playwright
 
 from prodgen import data, notebook, recorded
 
@@ -88,36 +86,18 @@ def folder(tmp_path_factory, losses, choosing):
     return place
 
 
-@pytest.fixture(scope="module")
-def chrome(chromium):
-    with sync_playwright() as playwright:
-        started = browser.launch(playwright, chromium)
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def open_lab(chrome, folder):
+def open_lab(open_file, folder):
     """Opens a page with a lab; at the end nothing may have gone wrong, nor been asked for elsewhere."""
-    problems, contexts = [], []
 
     def open_lab(lab, width=900, theme="light", motion="reduce"):
         path = folder / f"{lab}-{theme}.html"
         path.write_text(PAGE.format(lab=lab, theme=theme, policy=POLICY), "utf-8")
-        size = {"width": width, "height": 900}
-        contexts.append(chrome.new_context(viewport=size, color_scheme=theme, reduced_motion=motion))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(folder.as_uri()) or problems.append(r.url))
-        page.goto(path.as_uri())
+        page = open_file(path, width, folder, color_scheme=theme, reduced_motion=motion)
         page.wait_for_selector(OPENED)
         return page
 
-    yield open_lab
-    for context in contexts:
-        context.close()
-    assert not problems
+    return open_lab
 
 
 # ---------------------------------------------------------------- every lab

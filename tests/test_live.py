@@ -2,12 +2,10 @@
 
 import json
 
-import browser
 import pytest
 import torch
 from axe_core_python.sync_playwright import Axe
 from lively import lively
-from playwright.sync_api import sync_playwright
 
 from prodgen import models, recorded
 from prodgen.cli import main
@@ -38,34 +36,6 @@ RED = """(i) => {
 }"""
 DRAW = """([z, asked]) =>
   z.map((one, i) => Array.from(prodgenLive.draw(prodgenLive.models.own, one, asked[i])))"""
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium):
-    with sync_playwright() as playwright:
-        started = browser.launch(playwright, chromium)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def open_file(chrome):
-    """Opens a file; at the end nothing may have gone wrong in it, and nothing been asked for but the file."""
-    problems, opened = [], []
-
-    def open_file(path, width=900, **context):
-        page = chrome.new_page(viewport={"width": width, "height": 900}, **context)
-        opened.append(page)
-        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(path.as_uri()) or problems.append(r.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_file
-    for page in opened:
-        page.close()
-    assert not problems
 
 
 @pytest.fixture(scope="module")
