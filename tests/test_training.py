@@ -12,9 +12,10 @@ import sys
 
 import pytest
 import torch
+from torch.nn.functional import interpolate, pad
 
 from prodgen import device, models, presets, training
-from prodgen.data import Condition, Factor, ImageDataset, Shuffled
+from prodgen.data import Condition, Factor, ImageDataset, Shuffled, studio
 from prodgen.errors import ModelError, ProdgenError
 from prodgen.presets import GANRecipe
 from prodgen.training import EMA, GANTrainer, TrainingError, new_trainer, train
@@ -72,6 +73,14 @@ def test_pixels_of_colour_photos_are_scored_as_they_are_and_not_as_black_or_whit
     vae = new_trainer("vae", colour).vae
     assert vae.likelihood == "gaussian"
     assert torch.equal(vae.target(colour.batch(slice(0, 4))), colour.batch(slice(0, 4)))
+
+
+def test_a_vae_of_64_pixels_does_not_run_away_on_products_before_white():
+    products = studio.render(**studio.random_factors(96, seed=7)).float()
+    small_on_white = pad(interpolate(products, size=(48, 48)), (8, 8, 8, 8), value=255).byte()
+    photos = ImageDataset("products", "train", small_on_white, "none", "made here")
+    [row] = train(new_trainer("vae", photos), photos, images=128 * 6, progress=False).history
+    assert row["loss"] < 1e5  # at a rate of 0.004 it is millions of times as much, or not finite
 
 
 def test_training_learns():
