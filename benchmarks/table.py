@@ -252,8 +252,8 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("processes × threads", processes, "`speed.py processes`"),
     ("64 px photos, fifteen minutes, the rate falling: KID 0.03 of a pixel Gaussian's", photos,
      "`photos.py DIR train --minutes 15 --seed S`"),
-    ("64 px photos, the same runs: the last quarter's mean KID at most 1.2 times the lowest mean of four looks "
-     "in a row, every seed", last_quarter, "the same"),
+    ("64 px photos, the same runs: the last quarter's mean KID at most 1.2 times the lowest mean of four "
+     "looks in a row, every seed", last_quarter, "the same"),
     ("64 px photos, fifteen minutes, the rate held as the recipe has it since round 6: both goals", not_yet,
      "the same"),
     ("a shop's photos on white ground, 64 px, fifteen minutes: KID on ImageNet features below 0.03", not_yet,
