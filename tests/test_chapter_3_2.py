@@ -190,50 +190,6 @@ def test_active_units_are_those_that_differ(chapter):
     assert chapter["active_units"](means) == 1
 
 
-# ---------------------------------------------------------------- uses
-
-
-def test_an_edit_of_length_nothing_is_a_rebuild(chapter, photos):
-    network = chapter["DenseVAE"](4)
-    rebuilt = chapter["picture"](network, chapter["code"](network, photos))
-    w = chapter["direction"](network, photos[:3], photos[3:])
-    assert torch.equal(chapter["edit"](network, photos, w, t=0.0), rebuilt)
-    assert not torch.allclose(chapter["edit"](network, photos, w), rebuilt)
-    centre = chapter["code"](network, photos[:1])[0]
-    same = chapter["transfer"](network, photos, photos[:1].expand(6, -1, -1, -1), centre)
-    torch.testing.assert_close(same, rebuilt)
-
-
-def test_the_search_improves_on_the_encoder_s_answer(chapter, photos):
-    torch.manual_seed(0)
-    network, strength = chapter["DenseVAE"](4), 0.3
-    noisy = chapter["add_noise"](photos, strength, rng())
-
-    def objective(z):
-        misfit = ((noisy - chapter["picture"](network, z)) / 2).square().sum() / (2 * strength**2)
-        return (misfit + z.square().sum() / 2).item()
-
-    start = chapter["code"](network, noisy.clamp(-1, 1))
-    assert objective(chapter["search_code"](network, noisy, strength)) < objective(start)
-
-
-def test_tone_and_pattern_look_at_the_product_alone(chapter):
-    x = torch.full((2, 1, 28, 28), -1.0)
-    x[:, :, 8:20, 8:20] = 0.2  # grey 0.6 on black
-    x[1, :, 8:20, 8:20:2] = 0.6  # stripes: 0.8 beside 0.6
-    assert chapter["tone"](x).tolist() == pytest.approx([0.6, 0.7])
-    across, down = 0.2 * 12 * 11, 0.0
-    assert chapter["pattern"](x).tolist() == pytest.approx([0.0, (across + down) / (2 * 12 * 11)], abs=1e-6)
-
-
-def test_noise_has_the_strength_asked_for_and_the_filters_keep_a_plain_image(chapter):
-    plain = torch.full((4, 1, 28, 28), 0.3)
-    noisy = chapter["add_noise"](plain, 0.2, rng())
-    assert chapter["pixel_error"](noisy, plain) == pytest.approx(20, rel=0.05)
-    for cleaned in (chapter["blurred"](plain, 1.0), chapter["median_of"](plain)):
-        torch.testing.assert_close(cleaned, plain)
-
-
 # ---------------------------------------------------------------- the record, and the explorer
 
 
