@@ -8,13 +8,14 @@ STAMP       := $(VENV)/.installed
 OLDEST      := _build/oldest.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-oldest serve repo clean assets data chromium
+.PHONY: help book test test-oldest serve pdf repo clean assets data chromium
 
 help:
 	@echo 'make book             build the HTML book into _build/html (PRODGEN_PRESET=smoke|quick|full sets the effort)'
 	@echo 'make test             check the code; run every test, every notebook and every page'
 	@echo 'make test-oldest      the unit tests on the oldest versions that pyproject.toml allows, in .venv-oldest'
 	@echo 'make serve            show the built book at http://127.0.0.1:8000'
+	@echo 'make pdf              print the built book into one PDF, _build/book.pdf, with Chromium'
 	@echo 'make repo URL=https…  write the address of the public repository wherever it is needed'
 	@echo 'make clean            remove what was built; the environment stays'
 
@@ -65,6 +66,9 @@ test-oldest: $(OLDEST)
 serve: $(STAMP)
 	@test -f _build/html/index.html || { echo 'There is no book yet: run make book first.' >&2; exit 1; }
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+pdf: $(STAMP)
+	@$(PY) tools/make_pdf.py
 
 repo: $(STAMP)
 	@test -n '$(URL)' || { echo 'Say which address: make repo URL=https://github.com/OWNER/NAME' >&2; exit 2; }

@@ -283,7 +283,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
     (root / "book" / "_static" / "vendor").mkdir(parents=True)
     (root / "book" / "_static" / "vendor" / "NOTICES.txt").write_text("Copyright of a script")
-    for name in ("favicon.svg", "prodgen.css", "prodgen.js", "search.js"):
+    for name in ("favicon.svg", "print.css", "prodgen.css", "prodgen.js", "search.js"):
         shutil.copy(ROOT / "book" / "_static" / name, root / "book" / "_static")
     shutil.copytree(ROOT / "book" / "_templates", root / "book" / "_templates")
     shutil.copy(ROOT / "book" / "references.bib", root / "book")
@@ -317,7 +317,7 @@ def test_every_served_file_is_ours_or_of_somebody_whose_licence_is_told(site: Pa
     }
     ours = {"favicon.svg", "prodgen.css", "prodgen.js", "NOTICES.txt", "THIRD-PARTY-NOTICES.txt"}
     ours |= {"live.js", "descriptions.js"}  # for pages that hold a network or a lab
-    ours |= {"search.js", "sections.js"}
+    ours |= {"print.css", "search.js", "sections.js"}
     ours |= {"pygments.css"}  # which the build writes from a style of Pygments
     files = [path.name for path in (site / "_static").rglob("*") if path.is_file()]
     served = {re.sub(r"\.[0-9a-f]{64}(?=\.)", "", name) for name in files}  # mystnb.<hash>.css

@@ -535,6 +535,46 @@ def test_every_section_that_the_search_knows_is_there() -> None:
         assert all(title for title, _, _ in sections), address
 
 
+# What an A4 sheet has between its margins, in CSS pixels.
+SHEET = 665
+PRINTED = """() => {
+  const seen = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility());
+  const style = (e, name, part) => getComputedStyle(e, part)[name];
+  const text = "article :is(p, li, td, h1, h2, pre, pre *)";
+  const all = [...document.querySelectorAll(`body, .bd-main, .bd-content, ${text}`)];
+  const shade = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number).reduce((a, b) => a + b) / 3;
+  return {
+    idle: seen(".bd-sidebar-primary, .bd-sidebar-secondary, .prev-next-footer, article button").length,
+    alive: seen(".lab, .live, .headerlink").length,
+    titles: seen("h1").length,
+    wide: document.documentElement.scrollWidth,
+    pale: all.filter((e) => shade(style(e, "color")) > 160).map((e) => e.outerHTML.slice(0, 80)),
+    dark: all.map((e) => style(e, "backgroundColor")).filter((c) => !/, 0\\)$/.test(c) && shade(c) < 160),
+    cut: seen("article pre").filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent),
+    split: seen("article :is(figure, img)").filter((e) => style(e, "breakInside") !== "avoid").length,
+    unfolded: document.querySelectorAll("article details.hide[open]").length,
+    folded: seen("article details.hide > summary").length,
+    codes: document.querySelectorAll("article details.hide").length,
+    told: seen("article a.internal").filter((e) => style(e, "content", "::after") !== "none").length,
+  };
+}"""
+
+
+@pytest.mark.parametrize(
+    "name", ["index", "02-3-losses", "04-2-derivations", "06-3-vr-ar-try-on", "notation", "glossary"]
+)
+def test_a_page_shown_dark_prints_dark_on_light_with_nothing_cut(
+    name: str, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"book/{name}.html", SHEET, "dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.wait_for_function("document.getAnimations().every((a) => a.playState !== 'running')")
+    printed = page.evaluate(PRINTED)
+    assert printed.pop("wide") <= SHEET and printed.pop("titles") == 1
+    assert printed.pop("folded") == printed.pop("codes")
+    assert not {what: found for what, found in printed.items() if found}
+
+
 def test_root_address_leads_to_the_first_page(browser: Browser, site: str) -> None:
     # Not through open_page: the page moves on while that would still look at it, and drops its requests.
     page = browser.new_page()
