@@ -14,6 +14,7 @@ from pathlib import Path
 import build_book
 import nbformat
 import pytest
+import reading
 import yaml
 from build_book import BuildError, cache_key, configuration, execute, fingerprint
 from jupyter_book.config import get_final_config
@@ -24,6 +25,8 @@ import prodgen
 ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS = new_code_cell('preset = "auto"', id="parameters", metadata={"tags": ["parameters"]})
 ALT = {"mystnb": {"image": {"alt": "A grey square"}}}
+# A picture of one pixel.
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 PIXEL = """import io
 from PIL import Image as Pixels
 file = io.BytesIO()
@@ -283,7 +286,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
     (root / "book" / "_static" / "vendor").mkdir(parents=True)
     (root / "book" / "_static" / "vendor" / "NOTICES.txt").write_text("Copyright of a script")
-    for name in ("favicon.svg", "print.css", "prodgen.css", "prodgen.js", "search.js"):
+    for name in (
+        "favicon.svg",
+        "print.css",
+        "prodgen.css",
+        "prodgen.js",
+        "reading.css",
+        "reading.js",
+        "search.js",
+    ):
         shutil.copy(ROOT / "book" / "_static" / name, root / "book" / "_static")
     shutil.copytree(ROOT / "book" / "_templates", root / "book" / "_templates")
     shutil.copy(ROOT / "book" / "references.bib", root / "book")
@@ -316,6 +327,7 @@ def test_every_served_file_is_ours_or_of_somebody_whose_licence_is_told(site: Pa
         for file in importlib.metadata.files(name)
     }
     ours = {"favicon.svg", "prodgen.css", "prodgen.js", "NOTICES.txt", "THIRD-PARTY-NOTICES.txt"}
+    ours |= {"reading.css", "reading.js"}
     ours |= {"live.js", "descriptions.js"}  # for pages that hold a network or a lab
     ours |= {"print.css", "search.js", "sections.js"}
     ours |= {"pygments.css"}  # which the build writes from a style of Pygments
@@ -386,3 +398,98 @@ def test_the_search_knows_sections_and_terms_by_title_anchor_and_prose() -> None
         ["Terms", "terms", ""],
         ["loss 损失", "term-x", "What training lowers."],
     ]
+
+
+# ---------------------------------------------------------------- what readers expect of a page
+
+
+def folded(code: str, tag: str = "hide-input", text: str = "", **rest: object) -> str:
+    """The summary that the build gives a folded cell after some text."""
+    cell = new_code_cell(code, metadata={"tags": [tag]}, **rest)
+    reading.summarise(new_notebook(cells=[new_markdown_cell(text), cell]))
+    prompts = cell.metadata["mystnb"]
+    assert prompts["code_prompt_hide"] == prompts["code_prompt_show"].replace("Show", "Hide", 1)
+    return prompts["code_prompt_show"]
+
+
+def test_a_summary_says_what_its_code_does() -> None:
+    assert folded("import math\nfrom pathlib import Path") == "Show the imports"
+    assert folded("# The best rate, by\n# bisection. It ends early.\nx = 1") == (
+        "Show the code: The best rate, by bisection"
+    )
+    documented = 'def loss(x):\n    """Loss of `x`, eq. (2.1–3): the mean.  x: (N,)."""\n    return x'
+    assert folded(documented) == "Show the code: Loss of x, eq. (2.1–3)"
+    assert folded("def f(x):\n    return x\n\n\ndef g(x):\n    return x") == "Show the code of f and g"
+    assert folded("a, b = 1, 2\nc = d = 3") == "Show how a, b and more are computed"
+    assert folded("f(2)") == "Show the call of f" and folded("assert f(2) == 2") == "Show the check"
+    solution = "<details><summary>Solution</summary>Two.</details>"
+    assert folded("x = 2", "hide-cell", solution) == "Show the solution in code"
+    outputs = [nbformat.v4.new_output("stream", text="| a | b |\n|---|---|\n| 1 | 2 |\n")]
+    assert folded("print(table)", outputs=outputs) == "Show the code of the table"
+    outputs[0].text = "3 of 4"
+    assert folded("print(3)", outputs=outputs) == "Show how the numbers below are computed"
+
+
+def test_an_author_s_summary_stays_and_open_code_gets_none() -> None:
+    own = new_code_cell("1", metadata={"tags": ["hide-input"], "mystnb": {"code_prompt_show": "Show it"}})
+    nb = new_notebook(cells=[own, new_code_cell("2")])
+    reading.summarise(nb)
+    assert nb.cells[0].metadata.mystnb == {"code_prompt_show": "Show it", "code_prompt_hide": "Hide it"}
+    assert "mystnb" not in nb.cells[1].metadata
+
+
+def test_the_date_is_the_last_commit_s_or_the_environment_s_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    assert reading.last_commit(tmp_path) is None
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "one"]):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        moment = os.environ | {"GIT_COMMITTER_DATE": "1700000000 +0000"}
+        subprocess.run(["git", "-C", str(tmp_path), *who, *command], check=True, env=moment)
+    assert reading.last_commit(tmp_path) == 1_700_000_000
+    (tmp_path / "unpacked").mkdir()
+    assert reading.last_commit(tmp_path / "unpacked") is None, "the date of somebody else's repository"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "5")
+    assert reading.last_commit(tmp_path) == 5
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    monkeypatch.setenv("PATH", "")
+    assert reading.last_commit(tmp_path) is None
+
+
+def test_without_a_date_the_footer_has_the_version_alone() -> None:
+    source = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    for date in (None, 1_700_000_000):
+        made = reading.dated(source, "1.2.3", date)
+        assert made["html"]["extra_footer"].endswith(" Version 1.2.3.")
+        assert ("html_last_updated_fmt" in made["sphinx"]["config"]) is (date is not None)
+    assert "Version" not in source["html"]["extra_footer"]
+
+
+def test_both_entries_to_cite_have_what_citation_cff_has() -> None:
+    text = (ROOT / "CITATION.cff").read_text("utf-8").replace("license: MIT", "license: ISC")
+    text = re.sub("repository-code: .*", "repository-code: https://example.org/book", text)
+    book, article = reading.bibtex(text, build_book.PLACEHOLDER, 2031).split("\n\n")
+    assert book.startswith("@software{") and article.startswith("@misc{")
+    for field in ("{https://example.org/book}", "{2031}", "{ISC}", f"{{{prodgen.__version__}}}"):
+        assert field in book
+    assert yaml.safe_load(text)["references"][0]["title"] in article and "year" not in article
+    unset = reading.bibtex(text, "https://example.org/book", None)
+    assert "example.org" not in unset and "year" not in unset
+
+
+def test_a_preview_has_whole_words_and_no_formula() -> None:
+    assert reading.description(["Let $x$ be\n\\(y\\).", "How  far\ndoes it go?"]) == "How far does it go?"
+    long = reading.description(["word " * 100])
+    assert len(long) <= reading.DESCRIPTION and long.endswith("word …")
+    assert reading.description([]) == ""
+
+
+def test_pictures_have_their_size_and_come_when_near_but_for_the_first(tmp_path: Path) -> None:
+    (tmp_path / "a b.png").write_bytes(base64.b64decode(DOT))
+    page = '<img alt="" src="a%20b.png" /><img alt="" src="a%20b.png" style="width: 3px;" /><img src="c.svg">'
+    assert reading.finish(page, tmp_path) == (
+        '<img width="1" height="1" alt="" src="a%20b.png" />'
+        '<img loading="lazy" decoding="async" alt="" src="a%20b.png" style="width: 3px;" />'
+        '<img loading="lazy" decoding="async" src="c.svg">'
+    )

@@ -15,11 +15,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import reading
 import yaml
 from axe_core_python.sync_playwright import Axe
 from browser import launch, serve, settle, visit
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import prodgen
 from prodgen import recorded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -181,6 +183,40 @@ def test_buttons_lead_to_the_repository_once_it_has_an_address(page: str) -> Non
         if page in NOTEBOOKS:
             place = repository.removeprefix("https://github.com/")
             assert f"https://colab.research.google.com/github/{place}/blob/main/{page}.ipynb" in colab
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_tells_its_date_its_version_and_what_it_is_about(page: str) -> None:
+    html = (HTML / f"{page}.html").read_text("utf-8")
+    assert f"Version {prodgen.__version__}." in html
+    dates = re.findall(r"Last updated on (\d\d \w+ \d{4})\.", html)
+    assert bool(dates) == (reading.last_commit(ROOT) is not None)
+    tags = dict(re.findall(r'<meta (?:name|property)="([\w:]+)" content="([^"]*)"', html))
+    assert (
+        20 < len(tags["description"]) <= reading.DESCRIPTION and tags["description"] == tags["og:description"]
+    )
+    assert tags["og:title"] and "<" not in tags["og:title"]
+    if picture := tags.get("og:image"):
+        assert external(picture) or not dead(HTML / f"{page}.html", picture)
+    else:
+        assert page not in NOTEBOOKS or not drawn(page)
+
+
+def test_no_two_pages_have_the_same_description() -> None:
+    told = [
+        re.search('<meta name="description" content="([^"]*)"', (HTML / f"{page}.html").read_text("utf-8"))[1]
+        for page in PAGES
+    ]
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_every_summary_of_code_says_what_it_unfolds(page: str) -> None:
+    html = (HTML / f"{page}.html").read_text("utf-8")
+    said = re.findall('<p class="(?:collapsed|expanded) admonition-title">(.*?)</p>', html)
+    assert said and not [one for one in said if re.search("cell (source|content|output)", one)]
+    assert all(re.match("(Show|Hide) (the|how) ", one) for one in said)
+    assert 'aria-label="Toggle hidden content"' not in html, "its name is what it says"
 
 
 # ---------------------------------------------------------------- in the browser
@@ -582,3 +618,93 @@ def test_root_address_leads_to_the_first_page(browser: Browser, site: str) -> No
     page.wait_for_url("**/book/index.html")
     assert page.locator("article h1").count() == 1
     page.close()
+
+
+# What is seen of a page: code, and what code printed and drew.
+CODE = "[...document.querySelectorAll('div.cell:not(.tag_hide-cell) .cell_input, details.above-input')]"
+OUTPUTS = "[...document.querySelectorAll('div.cell:not(.tag_hide-cell) .cell_output')]"
+SEEN_OF = "{}.filter((e) => e.checkVisibility()).length"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_a_key_hides_all_code_and_brings_it_back(
+    width: int, scheme: str, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{NOTEBOOKS[1]}.html", width, scheme)
+    code, outputs = page.evaluate(SEEN_OF.format(CODE)), page.evaluate(SEEN_OF.format(OUTPUTS))
+    assert code and outputs
+    button = page.get_by_role("button", name="Hide all code")
+    assert button.get_attribute("aria-pressed") == "false"
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.get_by_role("status").first.inner_text() == "All code is hidden. Outputs stay."
+    assert page.evaluate(SEEN_OF.format(CODE)) == 0 and page.evaluate(SEEN_OF.format(OUTPUTS)) == outputs
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    settle(page)
+    assert findings(page) == []
+    page.reload()
+    assert page.evaluate(SEEN_OF.format(CODE)) == 0, "the choice is kept"
+    page.get_by_role("button", name="Hide all code").press("Enter")
+    assert page.evaluate(SEEN_OF.format(CODE)) == code
+
+
+def test_code_hides_in_a_page_that_is_a_file_or_may_keep_nothing(open_file: Callable[..., Page]) -> None:
+    page = open_file(HTML / f"{NOTEBOOKS[1]}.html", within=HTML)
+    page.get_by_role("button", name="Hide all code").click()
+    assert page.evaluate(SEEN_OF.format(CODE)) == 0
+    page = open_file(HTML / f"{NOTEBOOKS[1]}.html", within=HTML)
+    refuse = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('refused'); } })"
+    page.add_init_script(refuse)
+    page.reload()
+    page.get_by_role("button", name="Hide all code").click()
+    assert page.evaluate(SEEN_OF.format(CODE)) == 0
+    page = open_file(HTML / "book" / "index.html", within=HTML)
+    assert page.get_by_role("button", name="Hide all code").count() == 0, "there is none to hide"
+
+
+def test_both_entries_are_copied_by_a_button(browser: Browser, site: str) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    visit(page, f"{site}/book/index.html")
+    block = page.locator("div.highlight-bibtex")
+    block.hover()
+    block.get_by_role("button").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert (
+        copied.count("@") == 2
+        and yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["title"] in copied
+    )
+    context.close()
+
+
+def test_a_working_lab_needs_no_kernel(open_page: Callable[..., Page], browser: Browser, site: str) -> None:
+    name = next(page for page, lab in LABS if lab == "activations")
+    page = open_page(f"{name}.html")
+    page.locator(".lab[data-opened]").first.wait_for()
+    assert page.locator(".widget-note").count() and not page.locator(".widget-note:visible").count()
+    without = browser.new_page(java_script_enabled=False)
+    without.goto(f"{site}/{name}.html")
+    assert without.locator(".widget-note:visible").count()
+    without.close()
+
+
+@each(NOTEBOOKS)
+def test_formulas_are_no_stops_and_pictures_keep_their_places(name: str, shown: Callable[..., Page]) -> None:
+    page = shown()
+    assert page.locator("mjx-container[tabindex='0']").count() == 0
+    pictures = page.eval_on_selector_all(
+        "article img",
+        """all => all.map((e) => [
+          e.src, e.width / e.height, e.naturalWidth / e.naturalHeight, e.hasAttribute("width")])""",
+    )
+    assert all(sized for src, *_, sized in pictures if urlsplit(src).path.endswith((".png", ".jpeg")))
+    assert all(abs(here / own - 1) < 0.02 for _, here, own, _ in pictures)
+
+
+def test_focus_is_seen_on_small_buttons(open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{NOTEBOOKS[1]}.html")
+    for place in (".bd-sidebar-primary summary", ".article-header-buttons button", "article summary"):
+        page.keyboard.press("Tab")  # so that the focus is one by key
+        page.locator(place).first.focus()
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", place

@@ -22,6 +22,11 @@ ARGUMENTS = (
     "--disable-sync",
 )
 # While Mermaid measures, a first version of the diagram lies deeper inside.
+# Most pictures wait until the reader comes near. One that is missing resolves too: a test counts those.
+EVERY_PICTURE = """Promise.all([...document.querySelectorAll("img[loading=lazy]")].map((picture) => {
+  picture.loading = "eager";
+  return picture.decode().catch(() => null);
+}))"""
 DIAGRAMS_DRAWN = "[...document.querySelectorAll('.mermaid')].every((d) => d.querySelector(':scope > svg'))"
 
 
@@ -53,9 +58,10 @@ def launch(playwright: Playwright, program: str) -> Browser:
 
 
 def visit(page: Page, address: str) -> None:
-    """Open `address` and wait for what comes after its "load" event: formulas, diagrams, letters, fades."""
+    """Open `address` and wait for what comes after its "load" event: formulas, pictures, letters."""
     page.goto(address, wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
+    page.evaluate(EVERY_PICTURE)
     settle(page)
 
 

@@ -37,6 +37,7 @@ import equations
 import lab_networks
 import nbformat
 import papermill
+import reading
 import sections
 import yaml
 from lock import alone
@@ -44,7 +45,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.inspection import inspect_notebook
 
-from prodgen import recorded
+from prodgen import __version__, recorded
 from prodgen.cli import live
 from prodgen.errors import ProdgenError
 from prodgen.notebook import LAB_DATA
@@ -61,7 +62,9 @@ LIVE_MODEL = re.compile(r'class=\\?"live\\?" data-model=\\?"([\w-]+)\\?"')
 LAB = re.compile(r'class=\\?"lab\\?" data-lab=\\?"([\w-]+)\\?"')
 CHINESE = re.compile("[\u4e00-\u9fff][\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*")
 NOT_TEXT = re.compile(r"(<(script|style|svg|title|textarea|option)\b.*?</\2>|<[^>]+>)", re.DOTALL)
-WIDGET_NOTE = "*The controls of this figure need a running kernel; here it stands at their first setting.*"
+# Its class lets the page hide it beneath a lab, whose controls need no kernel.
+WIDGET_NOTE = """{.widget-note}
+*The controls of this figure need a running kernel; here it stands at their first setting.*"""
 # Whose style sheets, scripts and icons Sphinx copies to the pages, beside those that tools/assets.py fetched.
 SERVED = (
     "myst-nb",
@@ -325,12 +328,27 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     shutil.copy(root / "_toc.yml", stage)
     (stage / "tools").mkdir()
     shutil.copy(equations.__file__, stage / "tools")  # numbers the equations, as an extension of Sphinx
+    shutil.copy(reading.__file__, stage / "tools")  # describes the pages, as another
     config = configuration(yaml.safe_load((root / "_config.yml").read_text("utf-8")))
+    changed = reading.last_commit(ROOT)
+    config = reading.dated(config, __version__, changed)
     (stage / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
     for path in sorted(executed.glob("*.ipynb")):
         shutil.copy(path, stage / "book")
+    year = time.gmtime(changed).tm_year if changed else None
+    citation = reading.bibtex((ROOT / "CITATION.cff").read_text("utf-8"), PLACEHOLDER, year)
+    (stage / "book" / "cite.bib").write_text(citation, "utf-8")
+    summarise(stage / "book")
     write_live_models(stage / "book")
     write_lab_data(stage / "book", take_lab_data(stage / "book"))
+
+
+def summarise(book: Path) -> None:
+    """Let every summary in the executed notebooks say what it unfolds."""
+    for path in sorted(book.glob("*.ipynb")):
+        nb = nbformat.read(path, as_version=4)
+        reading.summarise(nb)
+        nbformat.write(nb, path)
 
 
 def write_live_models(book: Path) -> None:
@@ -412,7 +430,13 @@ def build_html(stage: Path, root: Path = ROOT) -> Path:
     """Run Jupyter Book over `stage`; returns the folder of the pages. Raises BuildError with the warnings."""
     program = Path(sys.executable).with_name("jupyter-book")
     command = [str(program), "build", str(stage), "-W", "-n", "--keep-going"]
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    changed = reading.last_commit(ROOT)
+    environment = os.environ | (
+        {"SOURCE_DATE_EPOCH": str(changed)} if changed else {}
+    )  # the date in the footer
+    run = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
     if run.returncode:
         lines = without_colours(run.stdout).splitlines()
         told = [line for line in lines if re.search("WARNING|ERROR", line)] or lines[-TRACEBACK_LINES:]
@@ -422,7 +446,7 @@ def build_html(stage: Path, root: Path = ROOT) -> Path:
     (static / "THIRD-PARTY-NOTICES.txt").write_text(notices(static / "vendor"), "utf-8")
     (html / "index.html").write_text(REDIRECT, "utf-8")  # Jupyter Book's own has neither title nor language
     for path in html.rglob("*.html"):
-        path.write_text(mark_chinese(path.read_text("utf-8")), "utf-8")
+        path.write_text(reading.finish(mark_chinese(path.read_text("utf-8")), path.parent), "utf-8")
     sections.write(html)
     for notebook in sorted((root / "book").glob("*.ipynb")):
         shutil.copy(notebook, html / "_sources" / "book" / notebook.name)  # downloads carry no outputs
