@@ -58,9 +58,9 @@ def manifold(method: str) -> tuple[str, str]:
 
 def shipped_gan() -> tuple[str, str]:
     row = read("gan-shipped")
-    share = statistics.mean(of_method("prodgen", "fid_fmnist_excess")) / row["fid_fmnist_excess"]
-    text = f"excess {row['fid_fmnist_excess']:.2f}, 1/{share:.1f} of it; recall {row['recall']:.3f}"
-    return text, verdict(share >= 5 and row["recall"] >= 0.9)
+    excess, precision, recall = (row[key] for key in ("fid_fmnist_excess", "precision", "recall"))
+    text = f"excess {excess:.2f}, precision {precision:.3f}, recall {recall:.3f}"
+    return text, verdict(excess <= 0.7 and precision >= 0.94 and recall >= 0.9)
 
 
 def shipped_classes() -> tuple[str, str]:
@@ -84,11 +84,15 @@ def copies() -> tuple[str, str]:
     return text, verdict(found["suspects"] == 0)
 
 
-def shipped_vae(k: int) -> tuple[str, str]:
-    row = read(f"vae-bound-{k}")
+def shipped_vae(goal: float) -> tuple[str, str]:
+    row = read("vae-bound")
     if row["sha256"] != recorded.card(row["model"])["sha256"]:
         raise FileNotFoundError("a bound of the weights that ship now")
-    return f"{row['mean']:.2f} ± {row['standard_error']:.2f}", verdict(row["mean"] >= -228.7)
+    text = (
+        f"{row['mean']:.2f} ± {row['standard_error']:.2f}, of which {row['gain']:.2f} ± "
+        f"{row['gain_standard_error']:.2f} is what k = 5,000 gains on the first {row['n_gain']:,}"
+    )
+    return text, verdict(row["mean"] >= goal)
 
 
 def quick_vae() -> tuple[str, str]:
@@ -163,14 +167,33 @@ def processes() -> tuple[str, str]:
     return "; ".join(f"{name}: {rate:,.0f}" for name, rate in rates.items()) + " images/s", "measured"
 
 
-def photos() -> tuple[str, str]:
-    gaussian, runs = read("photos-yardsticks")["kid_gaussian"], read_all("photos-15-minutes-")
+def fifteen_minutes() -> list[dict]:
+    """The runs of fifteen minutes at 64 pixels; FileNotFoundError where there are none."""
+    runs = read_all("photos-15-minutes-")
     if not runs:
         raise FileNotFoundError("photos-15-minutes")
-    ends = [run["path"][-1] for run in runs]
+    return runs
+
+
+def photos() -> tuple[str, str]:
+    gaussian, ends = read("photos-yardsticks")["kid_gaussian"], [run["path"][-1] for run in fifteen_minutes()]
     shares = [row["kid"] / gaussian for row in ends]
     text = f"KID {spread(shares, 3)} of a pixel Gaussian's; recall {spread([row['recall'] for row in ends])}"
-    return text, verdict(statistics.mean(shares) <= 1 / 6)
+    return text, verdict(statistics.mean(shares) <= 0.03)
+
+
+def last_quarter() -> tuple[str, str]:
+    """The mean KID of a run's last quarter over the lowest mean of as many neighbouring looks as four."""
+    ratios = []
+    for run in fifteen_minutes():
+        kids = [row["kid"] for row in run["path"]]
+        fours = [statistics.mean(kids[i : i + 4]) for i in range(len(kids) - 3)]
+        ratios.append(statistics.mean(kids[-(len(kids) // 4) :]) / min(fours))
+    return f"{spread(ratios)} times", verdict(max(ratios) <= 1.2)
+
+
+def not_yet() -> tuple[str, str]:
+    raise FileNotFoundError("no script measures it yet")
 
 
 def stable() -> tuple[str, str]:
@@ -205,16 +228,18 @@ def photo_copies() -> tuple[str, str]:
 GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("GAN, class-conditional, five minutes: excess at most 1/30 of a DCGAN's, 1/15 of a WGAN-GP's",
      lambda: gan("prodgen", 30, 15), "`rates.py`, `gan.py METHOD --seed S`"),
-    ("GAN, unconditional: at most 1/10 and 1/5", lambda: gan("prodgen-unconditional", 10, 5), "the same"),
+    ("GAN, unconditional: at most 1/15 and 1/5", lambda: gan("prodgen-unconditional", 15, 5), "the same"),
     ("precision at least 0.93, recall at least 0.85, class-conditional", lambda: manifold("prodgen"),
      "the same"),
     ("the same, unconditional", lambda: manifold("prodgen-unconditional"), "the same"),
-    ("shipped GAN: a fifth of the five-minute excess, recall at least 0.9", shipped_gan, "`shipped.py`"),
+    ("shipped GAN: excess at most 0.7, precision at least 0.94, recall at least 0.9", shipped_gan,
+     "`shipped.py`"),
     ("shipped GAN: each class recognised within 3 points of photos", shipped_classes, "`shipped.py`"),
     ("shipped GAN: no near-copy of a training photo", copies, "`shipped.py`"),
-    ("shipped VAE: bound with k = 5,000 on the first 1,000 test photos of at least −228.7 nats (a published "
-     "convolutional one: −225.4)", lambda: shipped_vae(5_000), "`vae.py bounds`"),
-    ("shipped VAE: the same bound with k = 100 on all 10,000", lambda: shipped_vae(100), "the same"),
+    ("shipped VAE: bound of all 10,000 test photos, binarised once, with k = 100 and the gain of k = 5,000 "
+     "(published: −226.75, a plain VAE of the paper on exemplar priors)", lambda: shipped_vae(-226.75),
+     "`vae.py bounds`"),
+    ("the same, the further goal (published: −225.38, a ConvHVAE)", lambda: shipped_vae(-225.38), "the same"),
     ("VAE, five minutes: at least −236 nats", quick_vae, "`rates.py`, `vae.py train --seed S`"),
     ("VAE: samples with z from the prior, and from a mixture of Gaussians fitted to codes", mixture,
      "`vae.py mixture`"),
@@ -225,9 +250,15 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("`import prodgen`: under 0.5 s beyond torch", imports, "`cost.py`"),
     ("memory of five minutes of training: under 1.5 GB", memory, "`cost.py`"),
     ("processes × threads", processes, "`speed.py processes`"),
-    ("64 px photos, fifteen minutes: KID a sixth of a pixel Gaussian's (a prototype: a third)", photos,
+    ("64 px photos, fifteen minutes, the rate falling: KID 0.03 of a pixel Gaussian's", photos,
      "`photos.py DIR train --minutes 15 --seed S`"),
-    ("64 px photos, an hour: stable, once under that sixth never above it again", stable,
+    ("64 px photos, the same runs: the last quarter's mean KID at most 1.2 times the lowest mean of four "
+     "looks in a row, every seed", last_quarter, "the same"),
+    ("64 px photos, fifteen minutes, the rate held as the recipe has it since round 6: both goals", not_yet,
+     "the same"),
+    ("a shop's photos on white ground, 64 px, fifteen minutes: KID on ImageNet features below 0.03", not_yet,
+     "none yet"),
+    ("64 px photos, an hour: stable, once under a sixth of that KID never above it again", stable,
      "`photos.py DIR train --minutes 60`"),
     ("64 px photos, the same run: its end at most a tenth above its lowest KID", lowest_at_the_end,
      "the same"),

@@ -78,3 +78,38 @@ def test_a_mixture_s_samples_are_the_decoder_s_of_its_codes(monkeypatch):
     with torch.no_grad():
         expected = network(where.expand(4, -1))
     torch.testing.assert_close(models.sample(mixture, 4), expected, atol=0.02, rtol=0)
+
+
+def test_photos_are_binarised_once_white_as_often_as_they_are_bright(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import vae
+
+    photos = data.load("fashion-mnist", "test").subset(slice(0, 500))
+    once, again = vae.binarised(photos), vae.binarised(photos)
+    assert once.images.unique().tolist() == [0, 255] and torch.equal(once.images, again.images)
+    assert abs(once.images.float().mean() - photos.images.float().mean()) < 1
+    assert torch.equal(once.images[photos.images == 255], photos.images[photos.images == 255])
+    target = models.VAE(width=4, latent_dim=2).target
+    grains = [target(once.batch(slice(None)), torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+    assert torch.equal(*grains), "no draw of the VAE's own comes on top"
+
+
+def test_the_bound_with_its_gain_has_the_mean_and_the_error_of_the_sum(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import vae
+
+    rng = torch.Generator().manual_seed(0)
+    bound = torch.randn(400, generator=rng, dtype=torch.float64)
+    gain = 0.5 * bound + torch.randn(400, generator=rng, dtype=torch.float64)
+    found = vae.with_the_gain(bound, gain)  # on the same photos it is one mean of one sum
+    assert found["mean"] == pytest.approx((bound + gain).mean().item())
+    assert found["standard_error"] == pytest.approx(((bound + gain).var() / 400).sqrt().item())
+    draws = []
+    for seed in range(2_000):  # on a part of them: against what repeated samples scatter by
+        rng = torch.Generator().manual_seed(seed)
+        bound = torch.randn(200, generator=rng, dtype=torch.float64)
+        gain = 0.5 * bound[:50] + torch.randn(50, generator=rng, dtype=torch.float64)
+        draws.append(vae.with_the_gain(bound, gain))
+    scatter = torch.tensor([found["mean"] for found in draws]).std().item()
+    said = torch.tensor([found["standard_error"] for found in draws]).mean().item()
+    assert said == pytest.approx(scatter, rel=0.06)

@@ -283,8 +283,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
     (root / "book" / "_static" / "vendor").mkdir(parents=True)
     (root / "book" / "_static" / "vendor" / "NOTICES.txt").write_text("Copyright of a script")
-    for name in ("favicon.svg", "prodgen.css", "prodgen.js"):
+    for name in ("favicon.svg", "prodgen.css", "prodgen.js", "search.js"):
         shutil.copy(ROOT / "book" / "_static" / name, root / "book" / "_static")
+    shutil.copytree(ROOT / "book" / "_templates", root / "book" / "_templates")
     shutil.copy(ROOT / "book" / "references.bib", root / "book")
     shutil.copy(ROOT / "_config.yml", root)
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
@@ -316,6 +317,7 @@ def test_every_served_file_is_ours_or_of_somebody_whose_licence_is_told(site: Pa
     }
     ours = {"favicon.svg", "prodgen.css", "prodgen.js", "NOTICES.txt", "THIRD-PARTY-NOTICES.txt"}
     ours |= {"live.js", "descriptions.js"}  # for pages that hold a network or a lab
+    ours |= {"search.js", "sections.js"}
     ours |= {"pygments.css"}  # which the build writes from a style of Pygments
     files = [path.name for path in (site / "_static").rglob("*") if path.is_file()]
     served = {re.sub(r"\.[0-9a-f]{64}(?=\.)", "", name) for name in files}  # mystnb.<hash>.css
@@ -368,3 +370,19 @@ def test_chinese_text_says_that_it_is_chinese_and_nothing_else_is_touched() -> N
         '<title>书</title><a title="书">A book <span lang="zh">一本书（好）</span>, read</a>'
         '<svg><text>书</text></svg><span lang="zh">书</span>'
     )
+
+
+def test_the_search_knows_sections_and_terms_by_title_anchor_and_prose() -> None:
+    page = """<nav><h2>No part of it</h2></nav><article><section id="a-page">
+<h1>A page <span lang="zh">一页</span><a class="headerlink" href="#a-page">#</a></h1>
+<p>Its <em>first</em> words, of <span class="math">\\(x\\)</span>.</p>
+<pre>import code</pre><section id="part"><span id="sec-1"></span><h2>Part</h2><p>One<br>two.</p></section>
+<section id="terms"><h2>Terms</h2><dl><dt id="term-x">loss</dt>
+<dt id="term-0"><span lang="zh">损失</span></dt>
+<dd><p>What training lowers.</p></dd></dl></section></section></article><footer>No part either</footer>"""
+    assert build_book.sections.Sections(page).found == [
+        ["A page 一页", "", "Its first words, of …."],
+        ["Part", "part", "One two."],
+        ["Terms", "terms", ""],
+        ["loss 损失", "term-x", "What training lowers."],
+    ]

@@ -112,6 +112,17 @@ def test_more_than_half_of_what_a_reader_sees_is_words(path):
     assert code <= SHOWN * (code + words), f"{code} lines of code beside {words} of text: fold plumbing"
 
 
+WIDE = 79  # characters of a code line, as PEP 8 has them
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem < "06"], ids=lambda p: p.stem)
+def test_code_that_a_reader_sees_has_short_lines(path):
+    cells = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
+    shown = [c for c in cells if c.cell_type == "code" and not FOLDED & {*tags(c)}]
+    long = [f"{c.id}: {line}" for c in shown for line in c.source.splitlines() if len(line) > WIDE]
+    assert not long, "\n".join(["break these lines:", *long])
+
+
 def test_figures_have_a_caption_a_name_and_alternative_text(notebook):
     for cell in notebook.cells:
         mystnb = cell.metadata.get("mystnb", {})

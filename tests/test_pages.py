@@ -473,11 +473,66 @@ def test_a_lab_opens_in_its_page_and_without_scripts_the_page_has_its_picture(
     without.close()
 
 
-def test_search_works_offline(open_page: Callable[..., Page]) -> None:
-    page = open_page("search.html?q=generator")
-    page.wait_for_selector("#search-results li a", timeout=10_000)
-    addresses = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.pathname)")
-    assert any(a.startswith("/book/05-") for a in addresses)
+# What a reader looks for -> the page that is to come first, and what the title of its section has.
+SOUGHT = {
+    "KL": ("book/", "KL"),
+    "a belief about classes": ("book/02-3-losses.html#", "cross-entropy"),
+    "Activation functions": ("book/02-2-activations.html", "Activation functions"),
+    "激活函数": ("book/02-2-activations.html", "激活函数"),
+}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+@pytest.mark.parametrize("words", SOUGHT)
+def test_a_search_leads_to_the_section_from_a_file_without_any_request(
+    words: str, width: int, scheme: str, browser: Browser
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
+    errors, asked = [], []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: asked.append((request.resource_type, request.url)))
+    page.goto((HTML / "search.html").as_uri())
+    page.get_by_label("Words, in English or Chinese").fill(words)
+    page.keyboard.press("Enter")
+    said = page.get_by_role("status")
+    page.wait_for_function("document.querySelectorAll('#search-results a').length")
+    assert re.match(rf"\d+ sections? in \d+ pages? (has|have) .*“{words}”\.", said.inner_text())
+    address, title = SOUGHT[words]
+    first = page.locator("#search-results li").first
+    assert first.locator("a").get_attribute("href").startswith(address)
+    assert title.lower() in first.locator("a").inner_text().lower() and first.locator("p").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert findings(page) == []
+    for _ in range(4):  # the field's own cross, the button, the first result
+        page.keyboard.press("Tab")
+        if first.locator("a").evaluate("(e) => e === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{address}*")
+    assert not errors and not [a for a in asked if a[0] in ("fetch", "xhr") or not a[1].startswith("file:")]
+    page.close()
+
+
+def test_a_search_that_finds_nothing_or_much_says_so(open_page: Callable[..., Page]) -> None:
+    page = open_page("search.html?q=xyzzy")
+    assert page.get_by_role("status").inner_text().startswith("No section has “xyzzy”.")
+    page = open_page("search.html?q=the")
+    shown = page.locator("#search-results li")
+    assert shown.count() == 30 and "The first 30 are shown." in page.get_by_role("status").inner_text()
+    page.get_by_role("button", name="Show more").press("Enter")
+    assert shown.count() == 60
+    assert shown.nth(30).locator("a").evaluate("(e) => e === document.activeElement")
+
+
+def test_every_section_that_the_search_knows_is_there() -> None:
+    script = (HTML / "_static" / "sections.js").read_text("utf-8")
+    pages = json.loads(script.partition("=")[2].strip().removesuffix(";"))
+    assert {f"{page}.html" for page in PAGES} <= {address for address, _ in pages}
+    for address, sections in pages:
+        anchors = document(HTML / address).anchors
+        assert sections and not sections[0][1], f"{address} itself comes first"
+        assert not [anchor for _, anchor, _ in sections[1:] if anchor not in anchors], address
+        assert all(title for title, _, _ in sections), address
 
 
 def test_root_address_leads_to_the_first_page(browser: Browser, site: str) -> None:

@@ -37,6 +37,7 @@ import equations
 import lab_networks
 import nbformat
 import papermill
+import sections
 import yaml
 from lock import alone
 from nbformat import NotebookNode
@@ -422,6 +423,7 @@ def build_html(stage: Path, root: Path = ROOT) -> Path:
     (html / "index.html").write_text(REDIRECT, "utf-8")  # Jupyter Book's own has neither title nor language
     for path in html.rglob("*.html"):
         path.write_text(mark_chinese(path.read_text("utf-8")), "utf-8")
+    sections.write(html)
     for notebook in sorted((root / "book").glob("*.ipynb")):
         shutil.copy(notebook, html / "_sources" / "book" / notebook.name)  # downloads carry no outputs
     return html
