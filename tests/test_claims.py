@@ -36,6 +36,16 @@ def test_ids_are_unique_and_the_order_is_the_book_s():
     assert places == sorted(places)
 
 
+def test_the_findings_on_the_index_are_claims_with_their_verdicts_and_owners():
+    index = (BOOK / "index.md").read_text("utf-8")
+    told = re.findall(r"^- \*(.+)\* \*\*(.+)\*\*, \[(.+)\]\((.+)\.ipynb\)$", index, re.MULTILINE)
+    known = {claim["claim"]: claim for claim in TESTED}
+    assert len(told) == 3
+    for sentence, word, number, page in told:
+        assert evaluation.judge(known[sentence]).word == word
+        assert known[sentence]["chapter"] == page and page.startswith(f"0{number.replace('.', '-')}-")
+
+
 @pytest.mark.parametrize("claim", CLAIMS, ids=by_id)
 def test_a_claim_says_all_that_it_must(claim):
     rest = claim.keys() - ALWAYS - {"rule"}
