@@ -1,6 +1,6 @@
 """Draw the picture of the README and the index page, book/_static/gallery.png, from the shipped GAN.
 
-One column a class, in the order of the data set: its first test photo, and below it what is drawn with seed 0.
+One column a class, in the order of the data set: its first test photo, and below it what seed 0 draws.
 Nothing is picked by hand.
 """
 
