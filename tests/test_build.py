@@ -490,6 +490,7 @@ def test_pictures_have_their_size_and_come_when_near_but_for_the_first(tmp_path:
     page = '<img alt="" src="a%20b.png" /><img alt="" src="a%20b.png" style="width: 3px;" /><img src="c.svg">'
     assert reading.finish(page, tmp_path) == (
         '<img width="1" height="1" alt="" src="a%20b.png" />'
-        '<img loading="lazy" decoding="async" alt="" src="a%20b.png" style="width: 3px;" />'
+        '<img loading="lazy" decoding="async" width="1" height="1" alt="" src="a%20b.png" '
+        'style="width: 3px;" />'
         '<img loading="lazy" decoding="async" src="c.svg">'
     )

@@ -233,7 +233,7 @@ def finish(text: str, folder: Path) -> str:
         tag, path = match[0], folder / unquote(match[1])
         extra = ' loading="lazy" decoding="async"' if seen > 1 else ""
         if (
-            not re.search(r'\b(width|height)=|style="[^"]*(width|height)', tag)
+            not re.search(r'\b(width|height)=|style="[^"]*height', tag)  # a style's width keeps the shape
             and path.is_file()
             and path.suffix != ".svg"
         ):
