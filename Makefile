@@ -56,12 +56,13 @@ $(OLDEST): pyproject.toml constraints.txt tools/oldest.py
 	@mkdir -p $(@D)
 	$(PYTHON) tools/oldest.py > $@
 
-# Without the pages, which need a book, without the labs' scripts, which know no version of Python's libraries, and
+# Without the pages, which need a book, without the labs' scripts and the printing, which a browser does and no Python library, and
 # without what judges constraints.txt by the versions installed.
 test-oldest: $(OLDEST)
 	@$(MAKE) --no-print-directory data VENV=.venv-oldest CONSTRAINTS=$(OLDEST)
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -q -n 2 \
-	  --ignore=tests/test_pages.py --ignore-glob='tests/test_labs*' --ignore=tests/test_repository.py
+	  --ignore=tests/test_pages.py --ignore-glob='tests/test_labs*' \
+	  --ignore=tests/test_make_pdf.py --ignore=tests/test_repository.py
 
 serve: $(STAMP)
 	@test -f _build/html/index.html || { echo 'There is no book yet: run make book first.' >&2; exit 1; }
