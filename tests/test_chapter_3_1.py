@@ -1,18 +1,16 @@
 """Chapter 3.1's own functions do what its text says: the turns, the bilinear game, the counts."""
 
 import math
-import re
 
 import numpy as np
 import pytest
 import torch
-from chapters import cells, run_core
+from chapters import equations_without_a_function, run_core
 from matplotlib.figure import Figure
 
 from prodgen import data, losses, models, presets, training
 
 NAME = "03-1-gan"
-CELLS = cells(NAME)
 THREE = data.Condition.of_classes("abc")
 
 
@@ -27,12 +25,7 @@ def chapter() -> dict:
 
 
 def test_each_numbered_equation_has_a_function_that_names_it_and_is_named_in_the_text(chapter):
-    text = "\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
-    functions = {name: thing.__doc__ for name, thing in chapter.items() if hasattr(thing, "__code__")}
-    for number in re.findall(r"\\tag\{(3\.1–\d+)\}", text):
-        named = [name for name, says in functions.items() if f"({number})" in (says or "")]
-        assert named, f"no function names {number}"
-        assert any(f"`{name}`" in text for name in named), f"the text names none of {named}"
+    assert equations_without_a_function(NAME, chapter) == []
 
 
 # ---------------------------------------------------------------- the principle

@@ -21,12 +21,12 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# While Mermaid measures, a first version of the diagram lies deeper inside.
 # Most pictures wait until the reader comes near. One that is missing resolves too: a test counts those.
 EVERY_PICTURE = """Promise.all([...document.querySelectorAll("img[loading=lazy]")].map((picture) => {
   picture.loading = "eager";
   return picture.decode().catch(() => null);
 }))"""
+# While Mermaid measures, a first version of the diagram lies deeper inside.
 DIAGRAMS_DRAWN = "[...document.querySelectorAll('.mermaid')].every((d) => d.querySelector(':scope > svg'))"
 
 
