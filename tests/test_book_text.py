@@ -34,7 +34,7 @@ def text_of(path: Path) -> str:
 def prose_of(path: Path) -> str:
     """A page's text without code, formulas, roles and addresses; what a directive holds is text."""
     text = re.sub(
-        r"^(```+)\{(?!mermaid|code)[\w-]+\}.*?\n(.*?)^\1$",
+        r"^(```+)\{(?!code)[\w-]+\}.*?\n(.*?)^\1$",
         r"\2",
         text_of(path),
         flags=re.DOTALL | re.MULTILINE,

@@ -1,12 +1,11 @@
 """Fetch the JavaScript that the book's pages need, so that no page asks a foreign server for anything.
 
-`python tools/assets.py` puts MathJax, Mermaid and model-viewer under `book/_static/vendor/`. The archives
+`python tools/assets.py` puts MathJax and model-viewer under `book/_static/vendor/`. The archives
 come from npm's configured registry through `npm pack` and must match the SHA-512 written below. Where they
 are present and intact, nothing is done.
 
-Beside them lies `NOTICES.txt`: the licences of all three, of what is bundled into them, and of what is
-bundled into the theme of the pages. What Mermaid bundles is read from its source maps; the rest is listed
-below.
+Beside them lies `NOTICES.txt`: the licences of both, of what is bundled into them, and of what is bundled
+into the theme of the pages. What a source map names is read from it; the rest is listed below.
 """
 
 import hashlib
@@ -64,15 +63,6 @@ PACKAGES = (
         r"|sre/mathmaps/(base|en|nemeth)\.json",
     ),
     Package(
-        name="mermaid",
-        version="11.17.2",
-        sha512="57a2b70bc101744b0f1595d228c25eea9a50384371b87011afd1af1d7e21878e"
-        "e501b84c443f6a7f8a042bb2e869143150b31af34feab798073bbdda0a578106",
-        prefix="package/dist/",
-        # The minified ES module; each kind of diagram is a chunk that the browser loads when a page draws it.
-        keep=r"mermaid\.esm\.min\.mjs|chunks/mermaid\.esm\.min/.+\.mjs",
-    ),
-    Package(
         name="@google/model-viewer",
         version="4.4.0",
         sha512="f33d52079b0f9732a86a4e66771fc3df56eb05a90f626dd08b7d447c0b9c1c05"
@@ -92,13 +82,6 @@ BUNDLED = (
     "speech-rule-engine@4.0.7",
     "wicked-good-xpath@1.3.0",
     "xmldom-sre@0.1.31",
-    # into Mermaid
-    "@mermaid-js/parser@1.2.1",
-    "hachure-fill@0.5.2",
-    "path-browserify@1.0.1",
-    "path-data-parser@0.1.0",
-    "points-on-curve@0.2.0",
-    "points-on-path@0.2.1",
     # into model-viewer
     "@lit/reactive-element@2.1.2",
     "@monogrid/gainmap-js@3.4.0",

@@ -26,8 +26,6 @@ EVERY_PICTURE = """Promise.all([...document.querySelectorAll("img[loading=lazy]"
   picture.loading = "eager";
   return picture.decode().catch(() => null);
 }))"""
-# While Mermaid measures, a first version of the diagram lies deeper inside.
-DIAGRAMS_DRAWN = "[...document.querySelectorAll('.mermaid')].every((d) => d.querySelector(':scope > svg'))"
 
 
 def find() -> str | None:
@@ -67,7 +65,6 @@ def visit(page: Page, address: str) -> None:
 
 def settle(page: Page) -> None:
     """Wait until a page that was loaded stands still: after it was opened, or its colours were changed."""
-    page.wait_for_function(DIAGRAMS_DRAWN, timeout=20_000)
     page.evaluate("document.fonts.ready")
     # Buttons fade into the dark scheme's colours; half-way their contrast is that of neither scheme.
     page.wait_for_function("document.getAnimations().every((a) => a.playState !== 'running')")

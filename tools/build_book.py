@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import assets
+import diagrams
 import equations
 import lab_networks
 import nbformat
@@ -75,7 +76,6 @@ SERVED = (
     "sphinx-copybutton",
     "sphinx-design",
     "sphinx-togglebutton",
-    "sphinxcontrib-mermaid",
 )
 REDIRECT = """<!doctype html>
 <html lang="en">
@@ -339,6 +339,7 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     citation = reading.bibtex((ROOT / "CITATION.cff").read_text("utf-8"), PLACEHOLDER, year)
     (stage / "book" / "cite.bib").write_text(citation, "utf-8")
     summarise(stage / "book")
+    place_diagrams(stage / "book")
     write_live_models(stage / "book")
     write_lab_data(stage / "book", take_lab_data(stage / "book"))
 
@@ -349,6 +350,19 @@ def summarise(book: Path) -> None:
         nb = nbformat.read(path, as_version=4)
         reading.summarise(nb)
         nbformat.write(nb, path)
+
+
+def place_diagrams(book: Path) -> None:
+    """Put its picture in the place of every diagram's text. Raises BuildError where that text was changed."""
+    for path in sorted(book.glob("*.ipynb")):
+        nb, number = nbformat.read(path, as_version=4), 0
+        for cell in (cell for cell in nb.cells if cell.cell_type == "markdown"):
+            try:
+                cell.source, number = diagrams.place(cell.source, path.stem, number, book / diagrams.FOLDER)
+            except diagrams.DiagramError as error:
+                raise BuildError(str(error)) from None
+        if number:
+            nbformat.write(nb, path)
 
 
 def write_live_models(book: Path) -> None:

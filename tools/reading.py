@@ -222,6 +222,15 @@ def setup(app: Any) -> dict[str, bool]:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def size(picture: Path) -> tuple[int, int]:
+    """Width and height in pixels; a drawing's as its root element says."""
+    if picture.suffix == ".svg":
+        root = picture.read_text("utf-8").partition(">")[0]
+        return tuple(int(re.search(rf'\s{side}="(\d+)"', root)[1]) for side in ("width", "height"))
+    with Image.open(picture) as image:
+        return image.size
+
+
 def finish(text: str, folder: Path) -> str:
     """A page with the size of each picture, so that nothing shifts; all beneath the first load when near."""
 
@@ -235,10 +244,8 @@ def finish(text: str, folder: Path) -> str:
         if (
             not re.search(r'\b(width|height)=|style="[^"]*height', tag)  # a style's width keeps the shape
             and path.is_file()
-            and path.suffix != ".svg"
         ):
-            with Image.open(path) as picture:
-                extra += f' width="{picture.width}" height="{picture.height}"'
+            extra += ' width="{}" height="{}"'.format(*size(path))
         return f"<img{extra}{tag[4:]}"
 
     return IMAGE.sub(sized, text).replace(UNNAMED, "<summary>")

@@ -12,7 +12,7 @@ from pathlib import Path
 VOID = {"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 # Of a page's article, what is no prose: code and what it printed, formulas, drawings, marks for the mouse.
 SKIPPED_TAGS = {"script", "style", "svg", "pre", "button", "template"}
-SKIPPED_CLASSES = {"headerlink", "math", "mermaid", "live", "lab", "collapsed", "expanded"}
+SKIPPED_CLASSES = {"headerlink", "math", "live", "lab", "collapsed", "expanded"}
 
 
 class Sections(HTMLParser):
