@@ -137,3 +137,16 @@ def test_figure_names_are_unique_in_the_book():
     figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for nb in books for cell in nb.cells]
     names = [figure["name"] for figure in figures if figure]
     assert len(set(names)) == len(names)
+
+
+def test_a_long_chapter_has_a_path_of_five_minutes_through_its_own_headings(notebook):
+    words = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    text = "\n\n".join(words)
+    path = re.search(r"\*\*In five minutes\*\*, read (.+)\n", text)
+    long = len(re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL).split()) > 3_000
+    assert bool(path) == long
+    if path:
+        headings = re.findall(r"^#{2,4} (.+)", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+        linked = re.findall(r"\]\(#([\w-]+)\)", path[1])
+        assert len(linked) > 3 and set(linked) <= anchors
