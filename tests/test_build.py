@@ -352,7 +352,7 @@ def execute(*_):
 build_book.execute = execute
 build_book.stage_book = lambda *_: None
 build_book.build_html = lambda *_: log.open("a").write("ends\\n")
-build_book.replace_folder = lambda *_: None
+build_book.replace_folder = build_book.edition.write = lambda *_: None
 build_book.main("smoke", None, folder / "out")
 """
 

@@ -62,7 +62,9 @@ def test_learning_lowers_the_loss_and_equal_neurons_stay_equal(chapter):
     assert losses[-1] < losses[0] / 2
     tidy = [np.full_like(w, 0.1) for w in chapter["start"](rng)]
     stuck, _ = chapter["learn"](x, y, tidy, steps=50)
-    assert len(np.unique(stuck[0], axis=0)) == 1 < len(np.unique(weights[0], axis=0))
+    # The sums over equal numbers are rounded alike on some processors only.
+    different = [len(np.unique(w[0].round(6), axis=0)) for w in (stuck, weights)]
+    assert different == [1, 5]
 
 
 @pytest.mark.parametrize("side", [3, 5])

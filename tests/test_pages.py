@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 import reading
+import set_repository
 import yaml
 from axe_core_python.sync_playwright import Axe
 from browser import launch, serve, settle, visit
@@ -171,6 +173,27 @@ def test_a_download_is_the_notebook_as_it_is_stored(page: str) -> None:
     assert not [c for c in json.loads(downloaded)["cells"] if c.get("outputs")]
 
 
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_the_executed_edition_holds_no_myst_and_points_to_what_the_book_has(page: str) -> None:
+    nb = nbformat.read(HTML.parent / "edition" / f"{page}.ipynb", as_version=4)
+    nbformat.validate(nb)
+    shown_data = [output.get("data", {}) for cell in nb.cells for output in cell.get("outputs", [])]
+    said = [data["text/markdown"] for data in shown_data if "text/markdown" in data]
+    text = "\n\n".join([c.source for c in nb.cells if c.cell_type == "markdown"] + said)
+    myst = r"\{[\w:]+\}`|^\([\w-]+\)=|\$\$ \(|```\{?mermaid|\]\((?!https?:)[^)\n]*\)"
+    assert re.findall(myst, text, re.MULTILINE) == []
+    book = set_repository.addresses(CONFIG["repository"]["url"])[2]
+    for target in set(re.findall(rf"\({re.escape(book)}/([^)\s]*)\)", text)):
+        path, _, anchor = target.partition("#")
+        assert (HTML / path).exists(), target
+        assert not anchor or f'id="{anchor}"' in (HTML / path).read_text("utf-8"), target
+    stored = json.loads((ROOT / f"{page}.ipynb").read_text("utf-8"))["cells"]
+    left = [c for c in stored if "remove-cell" not in c["metadata"].get("tags", [])]
+    code = ["".join(c["source"]) for c in left if c["cell_type"] == "code"]
+    kept = [re.sub(r"^# @title .*\n", "", c.source) for c in nb.cells if c.cell_type == "code"]
+    assert kept == code, "the code that a reader is shown is the stored notebook's"
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_buttons_lead_to_the_repository_once_it_has_an_address(page: str) -> None:
     repository = CONFIG["repository"]["url"]
@@ -182,7 +205,7 @@ def test_buttons_lead_to_the_repository_once_it_has_an_address(page: str) -> Non
         assert repository in links
         if page in NOTEBOOKS:
             place = repository.removeprefix("https://github.com/")
-            assert f"https://colab.research.google.com/github/{place}/blob/main/{page}.ipynb" in colab
+            assert f"https://colab.research.google.com/github/{place}/blob/notebooks/{page}.ipynb" in colab
 
 
 @pytest.mark.parametrize("page", PAGES)

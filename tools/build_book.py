@@ -10,6 +10,7 @@
    Jupyter Book; warnings are errors.
 3. The result takes the place of `OUT/html/` in one rename. Its download buttons give the notebooks as they
    are stored, without outputs; `_static/THIRD-PARTY-NOTICES.txt` has the licence of what others wrote of it.
+   Beside it, `OUT/edition/` has the executed notebooks for Colab and GitHub (tools/edition.py).
 
 A second build into the same OUT waits for the first.
 
@@ -34,6 +35,7 @@ from pathlib import Path
 
 import assets
 import diagrams
+import edition
 import equations
 import lab_networks
 import nbformat
@@ -45,6 +47,7 @@ from lock import alone
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.inspection import inspect_notebook
+from setup_cell import repository
 
 from prodgen import __version__, recorded
 from prodgen.cli import live
@@ -460,7 +463,8 @@ def build_html(stage: Path, root: Path = ROOT) -> Path:
     (static / "THIRD-PARTY-NOTICES.txt").write_text(notices(static / "vendor"), "utf-8")
     (html / "index.html").write_text(REDIRECT, "utf-8")  # Jupyter Book's own has neither title nor language
     for path in html.rglob("*.html"):
-        path.write_text(reading.finish(mark_chinese(path.read_text("utf-8")), path.parent), "utf-8")
+        page = edition.to_colab(path.read_text("utf-8"))
+        path.write_text(reading.finish(mark_chinese(page), path.parent), "utf-8")
     sections.write(html)
     for notebook in sorted((root / "book").glob("*.ipynb")):
         shutil.copy(notebook, html / "_sources" / "book" / notebook.name)  # downloads carry no outputs
@@ -486,6 +490,8 @@ def main(preset: str, wheel: Path | None, out: Path) -> None:
         start = time.perf_counter()
         stage_book(out / "stage", executed)
         replace_folder(build_html(out / "stage"), out / "html")
+        edition.write(out / "stage", out / "html", out / "edition.new", repository())
+        replace_folder(out / "edition.new", out / "edition")
     print(f"{out / 'html' / 'index.html'}: {time.perf_counter() - start:.1f} s", flush=True)
 
 
