@@ -116,6 +116,15 @@ def document(path: Path) -> Document:
     return Document(path.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_the_sidebar_is_in_english_and_its_title_leads_home(page: str) -> None:
+    html = (HTML / f"{page}.html").read_text("utf-8")
+    [menu] = re.findall(r'<nav class="bd-links.*?</nav>', html, re.DOTALL)
+    assert "Introduction" in menu and not re.search("[\u4e00-\u9fff]", menu)
+    [home] = re.findall(r'<a class="navbar-brand logo" href="([^"]*)"', html)
+    assert home == ("#" if page == "book/index" else "index.html")
+
+
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_equations_have_the_numbers_that_their_source_has(page: str) -> None:
     html = (HTML / f"{page}.html").read_text("utf-8")
