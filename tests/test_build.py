@@ -2,6 +2,7 @@
 
 import base64
 import importlib.metadata
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import yaml
 from build_book import BuildError, cache_key, configuration, execute, fingerprint
 from jupyter_book.config import get_final_config
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 import prodgen
 
@@ -494,3 +496,24 @@ def test_pictures_have_their_size_and_come_when_near_but_for_the_first(tmp_path:
         'style="width: 3px;" />'
         '<img loading="lazy" decoding="async" src="c.svg">'
     )
+
+
+def test_a_card_s_picture_is_the_first_of_the_chapter_that_it_leads_to_on_a_sheet_of_one_size(
+    tmp_path: Path,
+) -> None:
+    def png(colour: str) -> str:
+        Image.new("RGB", (30, 30), colour).save(buffer := io.BytesIO(), "PNG")
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    new = nbformat.v4
+    outputs = [new.new_output("display_data", {"image/png": png(c)}) for c in ("red", "blue")]
+    cells = [new.new_code_cell("1"), *(new.new_code_cell("draw()", outputs=[o]) for o in outputs)]
+    nbformat.write(new.new_notebook(cells=cells), tmp_path / "03-1-gan.ipynb")
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "index.md").write_text(":::{grid-item-card} A\n:img-top: _static/cards/03-1-gan.png\n:::\n")
+    build_book.write_cards(tmp_path)
+    [card] = (tmp_path / "_static" / "cards").iterdir()
+    with Image.open(card) as picture:
+        assert card.name == "03-1-gan.png" and picture.size == build_book.CARD_SIZE
+        middle, edge = (picture.convert("RGB").getpixel(place) for place in ((240, 120), (2, 120)))
+    assert middle == (255, 0, 0) and edge == (255, 255, 255)

@@ -18,8 +18,10 @@ A second build into the same OUT waits for the first.
 """
 
 import argparse
+import base64
 import hashlib
 import importlib.metadata
+import io
 import json
 import multiprocessing
 import os
@@ -47,6 +49,7 @@ from lock import alone
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.inspection import inspect_notebook
+from PIL import Image, ImageOps
 from setup_cell import repository
 
 from prodgen import __version__, recorded
@@ -64,6 +67,8 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 # In Markdown, and in a notebook's JSON.
 LIVE_MODEL = re.compile(r'class=\\?"live\\?" data-model=\\?"([\w-]+)\\?"')
 LAB = re.compile(r'class=\\?"lab\\?" data-lab=\\?"([\w-]+)\\?"')
+CARD = re.compile(r":img-top: _static/cards/([\w-]+)\.png")
+CARD_SIZE = 480, 240  # pixels
 CHINESE = re.compile("[\u4e00-\u9fff][\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*")
 NOT_TEXT = re.compile(r"(<(script|style|svg|title|textarea|option)\b.*?</\2>|<[^>]+>)", re.DOTALL)
 # Its class lets the page hide it beneath a lab, whose controls need no kernel.
@@ -343,6 +348,7 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     (stage / "book" / "cite.bib").write_text(citation, "utf-8")
     summarise(stage / "book")
     place_diagrams(stage / "book")
+    write_cards(stage / "book")
     write_live_models(stage / "book")
     write_lab_data(stage / "book", take_lab_data(stage / "book"))
 
@@ -366,6 +372,19 @@ def place_diagrams(book: Path) -> None:
                 raise BuildError(str(error)) from None
         if number:
             nbformat.write(nb, path)
+
+
+def write_cards(book: Path) -> None:
+    """The pictures of the first page's cards: of each named chapter the first one, on a sheet of one size."""
+    place = book / "_static" / "cards"
+    place.mkdir(exist_ok=True)
+    for name in CARD.findall((book / "index.md").read_text("utf-8")):
+        cells = nbformat.read(book / f"{name}.ipynb", as_version=4).cells
+        outputs = (output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+        first = next(data["image/png"] for data in outputs if "image/png" in data)
+        picture = Image.open(io.BytesIO(base64.b64decode(first))).convert("RGB")
+        sheet = ImageOps.pad(picture, CARD_SIZE, color="white")
+        sheet.quantize(128).save(place / f"{name}.png", optimize=True)
 
 
 def write_live_models(book: Path) -> None:
