@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from browser import DIAGRAMS_DRAWN, find, launch, serve
+from browser import find, launch, serve
 from playwright.sync_api import Browser, Error, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +67,7 @@ JOIN = r"""async (first) => {
       heading.setAttribute("aria-level", Math.min(6, Number(heading.tagName[1]) + depth));
     }
     for (const image of part.querySelectorAll("img")) image.loading = "eager";
-    // What draws formulas and diagrams; one page has what another has not.
+    // What draws formulas; one page has what another has not.
     for (const script of source.querySelectorAll("script")) {
       if (!scripts.has(script.outerHTML)) whole.head.append(whole.importNode(script, true));
       scripts.add(script.outerHTML);
@@ -95,7 +95,6 @@ def print_book(browser: Browser, address: str) -> tuple[bytes, int]:
     page.route(f"**/{WHOLE}", lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8"))
     page.goto(f"{address}/{WHOLE}", wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
-    page.wait_for_function(DIAGRAMS_DRAWN)
     page.evaluate("document.fonts.ready.then(() => null)")
     page.wait_for_function("[...document.images].every((image) => image.complete)")
     pdf = page.pdf(
