@@ -56,7 +56,7 @@ def test_what_the_book_does_not_have_is_an_error(text: str) -> None:
         resolved(text, "book/03-1-gan", BOOK)
 
 
-def test_folded_code_is_folded_in_colab_beneath_a_title_and_what_was_injected_is_gone() -> None:
+def test_folded_code_is_folded_in_colab_beneath_a_title_and_captions_stand_below_their_figures() -> None:
     new = nbformat.v4
     folded = {"tags": ["hide-input"], "mystnb": {"code_prompt_show": "Show the code of the figure"}}
     said = new.new_output("display_data", {"text/markdown": "see {eq}`eq-3-1-best`"})
@@ -65,16 +65,19 @@ def test_folded_code_is_folded_in_colab_beneath_a_title_and_what_was_injected_is
         cells=[
             new.new_code_cell("preset = 'quick'", metadata={"tags": ["remove-cell"]}),
             new.new_code_cell("draw()", metadata=folded, outputs=[said, handed]),
-            new.new_code_cell("x = 1", metadata={"mystnb": {"figure": {}}}),
+            new.new_code_cell(
+                "x = 1", id="x", metadata={"mystnb": {"figure": {"caption": "A {term}`feature`."}}}
+            ),
         ],
         metadata={"prodgen_build": {"key": "k"}},
     )
-    figure, plain = convert(nb, "book/03-1-gan", BOOK).cells
+    figure, plain, caption = convert(nb, "book/03-1-gan", BOOK).cells
     assert (
         figure.source == "# @title The code of the figure\ndraw()" and figure.metadata["cellView"] == "form"
     )
     assert [output.data for output in figure.outputs] == [{"text/markdown": "see (3.1–2)"}]
     assert plain.source == "x = 1" and "mystnb" not in plain.metadata and "prodgen_build" not in nb.metadata
+    assert caption.source == f"> **Figure.** A [feature]({AT}/glossary.html#term-feature)."
     nbformat.validate(nb)
 
 

@@ -2,9 +2,9 @@
 
 The stored notebooks hold no outputs, and GitHub and Colab print their citations, terms and labels raw. The
 build writes a second copy of each, executed, into `OUT/edition/`: citations, terms and references are links
-to the published book, equations keep their numbers, and folded code is folded in Colab too, beneath a
-title that says what it does. The workflow `publish` keeps this folder as the branch `notebooks`; the Colab
-buttons lead there. What is edited is on `main`.
+to the published book, equations keep their numbers and figures their captions, and folded code is folded in
+Colab too, beneath a title that says what it does. The workflow `publish` keeps this folder as the branch
+`notebooks`; the Colab buttons lead there. What is edited is on `main`.
 """
 
 import re
@@ -110,9 +110,11 @@ def resolved(text: str, page: str, book: Published) -> str:
 
 def convert(nb: NotebookNode, page: str, book: Published) -> NotebookNode:
     """One executed notebook of the staged book as Colab and GitHub show it best, in place."""
-    nb.cells = [cell for cell in nb.cells if "remove-cell" not in cell.metadata.get("tags", [])]
+    cells = [cell for cell in nb.cells if "remove-cell" not in cell.metadata.get("tags", [])]
+    nb.cells = []
     nb.metadata.pop("prodgen_build", None)
-    for cell in nb.cells:
+    for cell in cells:
+        nb.cells.append(cell)
         if cell.cell_type == "markdown":
             cell.source = resolved(cell.source, page, book)
             continue
@@ -120,11 +122,14 @@ def convert(nb: NotebookNode, page: str, book: Published) -> NotebookNode:
         for output in cell.outputs:
             if markdown := output.get("data", {}).get("text/markdown"):
                 output.data["text/markdown"] = resolved(markdown, page, book)
-        prompts = cell.metadata.pop("mystnb", {})
+        page_only = cell.metadata.pop("mystnb", {})
         if reading.FOLDED & set(cell.metadata.get("tags", [])):
-            title = prompts["code_prompt_show"].removeprefix("Show ")
+            title = page_only["code_prompt_show"].removeprefix("Show ")
             cell.source = f"# @title {title[0].upper()}{title[1:]}\n{cell.source}"
             cell.metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
+        if caption := page_only.get("figure", {}).get("caption"):
+            text = f"> **Figure.** {resolved(caption, page, book)}"
+            nb.cells.append(nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-caption"))
     return nb
 
 
