@@ -36,3 +36,9 @@ def equations_without_a_function(name: str, namespace: dict[str, Any]) -> list[s
         for number in numbers
         if not any(f"({number})" in says and f"`{name}`" in text for name, says in functions.items())
     ]
+
+
+def headings_of(text: str) -> set[str]:
+    """The anchors that MyST gives to a page's headings."""
+    headings = re.findall(r"^#{1,4} (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}

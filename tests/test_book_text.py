@@ -9,6 +9,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from chapters import headings_of
 from pybtex.database import parse_file
 
 ROOT = Path(__file__).parents[1]
@@ -63,12 +64,6 @@ ANCHORS |= {
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
     if "name" in cell["metadata"].get("mystnb", {}).get("figure", {})
 }
-
-
-def headings_of(text: str) -> set[str]:
-    """The anchors that MyST gives to a page's headings."""
-    headings = re.findall(r"^#{1,4} (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def by_name(path: Path) -> str:

@@ -1,10 +1,12 @@
 """Diagrams: each in the book has its picture, which stands on its own and belongs to today's text."""
 
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 import diagrams
 import pytest
 import reading
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 WANTED = list(diagrams.diagrams(diagrams.BOOK))
 FENCE = "One.\n\n```mermaid\nflowchart TD\n    accDescr: A goes to B.\n    A --> B\n```\n\nTwo.\n"
@@ -46,14 +48,22 @@ def test_a_picture_has_its_size_in_pixels_and_short_numbers():
     assert path.attrib == {"d": "M1.2,2e0L-4.0,0.0"}
 
 
+def placed(*sources, folder):
+    nb = new_notebook(cells=[new_markdown_cell(source) for source in sources])
+    diagrams.place(nb, "ch", folder)
+    return [cell.source for cell in nb.cells]
+
+
 def test_a_picture_takes_the_place_of_the_text_with_its_description(folder):
-    text, number = diagrams.place(FENCE, "ch", 1, folder)
-    assert text == "One.\n\n![A goes to B.](_static/diagrams/ch-2.svg)\n\nTwo.\n" and number == 2
-    assert diagrams.place("no diagram", "ch", 2, folder) == ("no diagram", 2)
+    shutil.copy(folder / "ch-2.svg", folder / "ch-1.svg")
+    before, none, after = placed(FENCE, "no diagram", FENCE, folder=folder)
+    assert before == "One.\n\n![A goes to B.](_static/diagrams/ch-1.svg)\n\nTwo.\n"
+    assert none == "no diagram" and after == before.replace("ch-1", "ch-2")
 
 
-def test_a_picture_of_another_text_is_refused_with_the_command_that_draws_it(folder):
-    with pytest.raises(diagrams.DiagramError, match=r"ch: diagram 2 .*tools/diagrams\.py"):
-        diagrams.place(FENCE.replace("A --> B", "B --> A"), "ch", 1, folder)
-    with pytest.raises(diagrams.DiagramError, match="diagram 3"):
-        diagrams.place(FENCE, "ch", 2, folder)
+def test_a_picture_of_another_text_or_none_is_refused_with_the_command_that_draws_it(folder):
+    with pytest.raises(diagrams.DiagramError, match=r"ch-1\.svg .*tools/diagrams\.py"):
+        placed(FENCE, folder=folder)
+    shutil.copy(folder / "ch-2.svg", folder / "ch-1.svg")
+    with pytest.raises(diagrams.DiagramError, match=r"ch-2\.svg"):
+        placed(FENCE, FENCE.replace("A --> B", "B --> A"), folder=folder)

@@ -52,7 +52,7 @@ def test_what_only_the_book_reads_is_resolved(before: str, after: str) -> None:
 
 @pytest.mark.parametrize("text", ["{term}`no such`", "{eq}`eq-9-none`", "{cite:t}`nobody1`", "{kbd}`x`"])
 def test_what_the_book_does_not_have_is_an_error(text: str) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(edition.EditionError, match=r"book/03-1-gan.*has no form"):
         resolved(text, "book/03-1-gan", BOOK)
 
 

@@ -354,6 +354,9 @@ def test_workflows_call_targets_that_exist():
     assert set(steps) == {"test", "publish", "colab"}
     assert '"run": "make test"' in steps["test"] and '"run": "make test-oldest"' in steps["test"]
     assert '"run": "make book"' in steps["publish"]
+    assert (
+        '"path": "_build/edition"' in steps["publish"] and "push --force origin notebooks" in steps["publish"]
+    )
     assert "/checkout/book/*.ipynb" in steps["colab"]
 
 

@@ -346,32 +346,19 @@ def stage_book(stage: Path, executed: Path, root: Path = ROOT) -> None:
     year = time.gmtime(changed).tm_year if changed else None
     citation = reading.bibtex((ROOT / "CITATION.cff").read_text("utf-8"), PLACEHOLDER, year)
     (stage / "book" / "cite.bib").write_text(citation, "utf-8")
-    summarise(stage / "book")
-    place_diagrams(stage / "book")
+    for_pages(stage / "book")
     write_cards(stage / "book")
     write_live_models(stage / "book")
     write_lab_data(stage / "book", take_lab_data(stage / "book"))
 
 
-def summarise(book: Path) -> None:
-    """Let every summary in the executed notebooks say what it unfolds."""
+def for_pages(book: Path) -> None:
+    """Let every summary in the executed notebooks say what it unfolds, and every diagram be a picture."""
     for path in sorted(book.glob("*.ipynb")):
         nb = nbformat.read(path, as_version=4)
         reading.summarise(nb)
+        diagrams.place(nb, path.stem, book / diagrams.FOLDER)
         nbformat.write(nb, path)
-
-
-def place_diagrams(book: Path) -> None:
-    """Put its picture in the place of every diagram's text. Raises BuildError where that text was changed."""
-    for path in sorted(book.glob("*.ipynb")):
-        nb, number = nbformat.read(path, as_version=4), 0
-        for cell in (cell for cell in nb.cells if cell.cell_type == "markdown"):
-            try:
-                cell.source, number = diagrams.place(cell.source, path.stem, number, book / diagrams.FOLDER)
-            except diagrams.DiagramError as error:
-                raise BuildError(str(error)) from None
-        if number:
-            nbformat.write(nb, path)
 
 
 def write_cards(book: Path) -> None:
@@ -508,8 +495,9 @@ def main(preset: str, wheel: Path | None, out: Path) -> None:
         execute(sorted((ROOT / "book").glob("*.ipynb")), executed, preset, wheel)
         start = time.perf_counter()
         stage_book(out / "stage", executed)
-        replace_folder(build_html(out / "stage"), out / "html")
-        edition.write(out / "stage", out / "html", out / "edition.new", repository())
+        html = build_html(out / "stage")
+        edition.write(out / "stage", html, out / "edition.new", repository())
+        replace_folder(html, out / "html")
         replace_folder(out / "edition.new", out / "edition")
     print(f"{out / 'html' / 'index.html'}: {time.perf_counter() - start:.1f} s", flush=True)
 
@@ -522,5 +510,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     try:
         main(arguments.preset, arguments.wheel and arguments.wheel.resolve(), arguments.out.resolve())
-    except (BuildError, ProdgenError) as error:
+    except (BuildError, diagrams.DiagramError, edition.EditionError, ProdgenError) as error:
         sys.exit(f"The book was not built.\n{error}")

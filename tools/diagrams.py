@@ -9,6 +9,7 @@ it is fetched, checked and thrown away.
 """
 
 import hashlib
+import itertools
 import re
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import assets
 import nbformat
+from nbformat import NotebookNode
 
 from prodgen.files import write_whole
 
@@ -95,19 +97,22 @@ def finished(svg: str, source: str) -> bytes:
     return ElementTree.tostring(picture) + f"\n<!-- {digest(source)} -->\n".encode()
 
 
-def place(cell_source: str, stem: str, before: int, folder: Path) -> tuple[str, int]:
-    """Markdown with pictures for its diagrams, of which `before` came earlier; and how many it is now."""
-    number = before
+def place(nb: NotebookNode, stem: str, folder: Path) -> None:
+    """Put its picture in the place of each diagram of the chapter `stem`, in place.
+
+    Raises DiagramError where a picture in `folder` is missing or belongs to another text.
+    """
+    number = itertools.count(1)
 
     def picture(match: re.Match[str]) -> str:
-        nonlocal number
-        number += 1
-        path = folder / f"{stem}-{number}.svg"
+        path = folder / f"{stem}-{next(number)}.svg"
         if not current(path, match[1]):
-            raise DiagramError(f"{stem}: diagram {number} was changed, draw it: `python tools/diagrams.py`")
+            raise DiagramError(f"{path.name} is not what {stem} says, draw it: `python tools/diagrams.py`")
         return f"![{description(match[1])}]({FOLDER}/{path.name})"
 
-    return FENCE.sub(picture, cell_source), number
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            cell.source = FENCE.sub(picture, cell.source)
 
 
 def main() -> None:

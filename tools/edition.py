@@ -36,6 +36,10 @@ ALIVE = re.compile(r'<div class="(?:lab|live)"[^>]*></div>')
 PICTURE = re.compile(rf"(?<=\]\(){diagrams.FOLDER}/(?=[\w-]+\.svg\))")
 
 
+class EditionError(RuntimeError):
+    """A notebook points to something that the book does not have; the message says where and to what."""
+
+
 @dataclass(frozen=True)
 class Published:
     """Where the published book has what a notebook points to."""
@@ -72,7 +76,7 @@ def authors(persons: list) -> str:
 
 
 def resolved(text: str, page: str, book: Published) -> str:
-    """Markdown of one page, "book/03-1-gan", without MyST. KeyError for what the book does not have."""
+    """Markdown of one page, "book/03-1-gan", without MyST. EditionError for what the book does not have."""
 
     def cite(keys: str, noun: bool) -> str:
         works = [book.cited[key.strip()] for key in keys.split(",")]
@@ -81,7 +85,12 @@ def resolved(text: str, page: str, book: Published) -> str:
         return ", ".join(links) if noun else f"({'; '.join(links)})"
 
     def role(match: re.Match) -> str:
-        name, content = match.groups()
+        try:
+            return plain(*match.groups())
+        except KeyError:
+            raise EditionError(f"{page}: outside the book {match[0]} has no form") from None
+
+    def plain(name: str, content: str) -> str:
         if name == "cite:t" or name == "cite:p":
             return cite(content, noun=name == "cite:t")
         if name == "eq":
@@ -92,7 +101,7 @@ def resolved(text: str, page: str, book: Published) -> str:
             return book.link(words, book.places[" ".join(target.split()).lower()])
         if name == "numref":
             return book.link("the figure", book.places[target.lower()])
-        raise KeyError(f"{page}: the role {{{name}}} has no form outside the book")
+        raise KeyError(name)
 
     def local(match: re.Match) -> str:
         other, anchor = match[1], match[2] or ""
