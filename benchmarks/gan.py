@@ -1,6 +1,7 @@
 """The GAN at five minutes of two CPU cores, against two frozen baselines.  One run of one method, scored.
 
 python benchmarks/gan.py METHOD --seed 0
+python benchmarks/gan.py prodgen-piles --seed 0   # no labels, 200 piles of photos that look alike
 python benchmarks/gan.py prodgen --seed 0 --change "betas=(0.0,0.9)"   # for LOG.md
 """
 
@@ -12,11 +13,14 @@ import re
 import torch
 from baselines import BASELINES
 from baselines import train as train_baseline
+from clusters import piled, unasked
 from rates import OURS, five_minutes_of
 from results import write
 
 from prodgen import data, evaluation, presets, training
 from prodgen.device import device_name
+
+PILES = "prodgen-piles"  # it costs what the class-conditional GAN costs
 
 
 def changed(changes: list[str]) -> presets.GANRecipe:
@@ -28,17 +32,21 @@ def changed(changes: list[str]) -> presets.GANRecipe:
 def main() -> None:
     """Train for the method's budget, score against the test images, and keep the row."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("method", choices=(*OURS, *BASELINES))
+    parser.add_argument("method", choices=(*OURS, PILES, *BASELINES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--change", nargs="*", default=[], metavar="FIELD=VALUE")
     options = parser.parse_args()
     method, seed, dataset = options.method, options.seed, data.load("fashion-mnist")
-    images = five_minutes_of(method)
-    if method in OURS:
+    images = five_minutes_of("prodgen" if method == PILES else method)
+    if method in (*OURS, PILES):
         recipe = changed(options.change)
-        trainer = training.new_trainer("gan", dataset, seed=seed, conditional=OURS[method], recipe=recipe)
+        dataset = piled(dataset, seed) if method == PILES else dataset
+        trainer = training.new_trainer(
+            "gan", dataset, seed=seed, conditional=OURS.get(method, True), recipe=recipe
+        )
         run = training.train(trainer, dataset, images=images, seed=seed, progress=False)
-        generator, seen, seconds = run.model.cpu(), run.images_seen, run.seconds
+        generator = unasked(run.model, dataset) if method == PILES else run.model.cpu()
+        seen, seconds = run.images_seen, run.seconds
     else:
         generator, steps = BASELINES[method](dataset, seed)
         seen, seconds = train_baseline(steps, images=images)

@@ -188,8 +188,45 @@ def test_what_is_known_of_points_is_so(chapter):
     assert known["one photo"].unique(dim=0).shape == (1, 2)
 
 
-def test_the_effective_number_of_classes_counts_equal_shares(chapter):
-    effective = chapter["effective_classes"]
+def test_the_effective_number_counts_equal_shares(chapter):
+    effective = chapter["effective_number"]
     for k in (1, 2, 5, 10):
-        assert effective(torch.arange(1000) % k) == pytest.approx(k, rel=1e-5)
-    assert 1 < effective(torch.tensor([0] * 99 + [1])) < 1.1
+        assert effective(torch.full((k,), 7)) == pytest.approx(k, rel=1e-5)
+    assert 1 < effective(torch.tensor([99, 0, 1])) < 1.1
+
+
+def test_a_shop_has_collapsed_if_it_had_an_assortment_and_draws_few_products_at_every_look(chapter):
+    collapsed = chapter["shop_collapsed"]
+
+    def look(piles, precision=0.9):
+        return {"piles": piles, "precision": precision}
+
+    photos = look(90)
+    assert collapsed(look(60), [look(19), look(10, 0.5)], photos)
+    assert not collapsed(look(60), [look(19), look(20)], photos), "a third is left at one look"
+    assert not collapsed(look(60), [look(19), look(19, 0.4)], photos), "blots are no products"
+    assert not collapsed(look(44), [look(1)], photos), "it had no assortment"
+    assert not collapsed(look(60, 0.4), [look(1)], photos), "it had learnt no products"
+
+
+def test_what_is_known_of_pictures_is_so(chapter):
+    by = chapter["judges"](400)
+    photos = chapter["look_at"](data.load("fashion-mnist", "test").batch(slice(400, 800)), **by)
+    said = {}
+    for name, pictures in chapter["known_pictures"](seed=5, n=400).items():
+        first, later = (chapter["look_at"](some, **by) for some in pictures)
+        said[name] = chapter["shop_collapsed"](first, [later], photos)
+    expected = dict.fromkeys(said, False) | {"ten photos": True}
+    assert said == expected and len(said) == 5
+
+
+def test_a_game_that_goes_on_leaves_the_players_it_began_with(chapter):
+    start, _ = chapter["learnt_products"](0, rounds=2, count=10)
+    before = [value.clone() for player in start for value in player.state_dict().values()]
+    settings = chapter["CALM"] | {"replies": 2}
+    players, looks, logs = chapter["play_on"](start, 4, 1, looks=2, count=10, **settings)
+    after = [value for player in start for value in player.state_dict().values()]
+    assert all(map(torch.equal, before, after)) and len(looks) == 2 and len(logs) == 4
+    moved = [value for player in players for value in player.state_dict().values()]
+    assert not all(map(torch.equal, before, moved))
+    torch.testing.assert_close(looks[-1], models.sample(players[0], 10))

@@ -268,11 +268,17 @@ def _gan(study: ModuleType) -> list[dict]:
         (points,) = study.play_on_the_ring(SEED, **setting, rounds=20)
         rows.append({"points": points.mean(dim=0).tolist(), "inside": study.modes_found(points)})
     rows += [{"known": points.mean().item()} for points in study.known_points(SEED).values()]
-    study.HASTY = study.HASTY | {"learning_rate": study.HASTY["learning_rate"] / SMALLER}
-    pictures, logs = study.play_on_photos(SEED, 1.0, images=320, count=50)
-    rows += [{name: float(value) for name, value in log.items()} for log in logs]
-    seen = evaluation.predict(pictures, recorded.load_model("classifier-fashion-mnist"))
-    rows.append({"tones": pictures.mean().item(), "classes": study.effective_classes(seen)})
+    players, pictures = study.learnt_products(SEED, rounds=5, count=50)
+    rows.append({"learnt": pictures.mean().item()})
+    for setting in study.GOES_ON.values():
+        calmer = setting | {"learning_rate": setting["learning_rate"] / SMALLER}
+        _, (pictures,), logs = study.play_on(players, 2, SEED, count=50, **calmer)
+        rows.append(
+            {"tones": pictures.mean().item()} | {name: float(value) for name, value in logs[-1].items()}
+        )
+    known = study.known_pictures(SEED, n=50)
+    rows += [{"known": torch.stack(pictures).mean().item()} for pictures in known.values()]
+    rows.append(study.look_at(known["photos"][0], **study.judges(100)))
     return rows
 
 
