@@ -1,6 +1,9 @@
 """What chapters put on the page: tables and sentences, as Markdown."""
 
-from prodgen import evaluation, notebook, recorded
+import ast
+import inspect
+
+from prodgen import evaluation, notebook, recorded, training
 
 
 def test_a_table_of_computed_numbers_is_markdown():
@@ -39,3 +42,22 @@ def test_a_source_is_what_is_installed():
     listing = notebook.source(notebook.say, evaluation.sharpness)
     assert listing.startswith("```python\ndef say(text: str)") and listing.endswith("\n```")
     assert "\n\ndef sharpness(" in listing
+
+
+def test_a_listing_is_broken_for_the_page_and_says_the_same():
+    """Of a class with long signatures, docstrings of one line and of several, and none."""
+    piece = training.GANTrainer
+    listing = notebook.source(piece)
+    code = listing.removeprefix("```python\n").removesuffix("\n```")
+    given = inspect.getsource(piece)
+    assert max(map(len, given.splitlines())) > 100
+
+    def said(text):
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = " ".join(node.value.split())
+        return ast.dump(tree)
+
+    assert said(code) == said(given)
+    assert "    def generator_step(\n        self, real: Tensor" in code

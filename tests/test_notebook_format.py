@@ -2,6 +2,7 @@
 
 import ast
 import json
+import operator
 import re
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 import setup_cell
 from chapters import headings_of
 from nbstripout import strip_output
+
+import prodgen.models
+import prodgen.training
+from prodgen import notebook as helpers
 
 BOOK = setup_cell.ROOT / "book"
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
@@ -122,6 +127,18 @@ def test_code_that_a_reader_sees_has_short_lines(path):
     shown = [c for c in cells if c.cell_type == "code" and not FOLDED & {*tags(c)}]
     long = [f"{c.id}: {line}" for c in shown for line in c.source.splitlines() if len(line) > WIDE]
     assert not long, "\n".join(["break these lines:", *long])
+
+
+def test_a_listing_of_the_package_that_a_reader_sees_has_short_lines():
+    book = [nbformat.read(path, as_version=nbformat.NO_CONVERT) for path in NOTEBOOKS]
+    cells = [cell.source for nb in book for cell in nb.cells if cell.cell_type == "code"]
+    asked = [re.findall(r"\bsource\(((?:(?:data|models|training)\.[\w., ]+)+)\)", text) for text in cells]
+    pieces = [name.strip() for found in asked for names in found for name in names.split(",")]
+    assert len(pieces) > 10
+    for piece in pieces:
+        listing = helpers.source(operator.attrgetter(piece)(prodgen))
+        long = [line for line in listing.splitlines() if len(line) > WIDE]
+        assert not long, f"{piece}: {long}"
 
 
 def test_figures_have_a_caption_a_name_and_alternative_text(notebook):

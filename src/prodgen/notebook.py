@@ -1,6 +1,8 @@
 """What chapters share on the page: tables and sentences of computed numbers, claims, sources."""
 
+import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +12,7 @@ from IPython.display import Markdown, display
 
 from prodgen import evaluation, recorded
 
+WIDE = 79  # columns of code that a reader sees
 LAB_DATA = "application/vnd.prodgen.lab+json"  # an output that the book's build takes out of a notebook
 
 
@@ -80,6 +83,29 @@ def _short(value: float) -> str:
 
 
 def source(*pieces: object) -> str:
-    """The source of functions or classes as they are installed, as a listing in Markdown."""
-    code = "\n\n".join(textwrap.dedent(inspect.getsource(piece)).strip() for piece in pieces)
-    return f"```python\n{code}\n```"
+    """The source of functions or classes as they are installed, as a listing in Markdown.
+
+    Signatures and docstrings are broken anew: a file has longer lines than a page has room for.
+    """
+    return "```python\n" + "\n\n".join(_narrow(inspect.getsource(piece)) for piece in pieces) + "\n```"
+
+
+def _narrow(code: str) -> str:
+    """The same code without its indentation, its signatures and docstrings no wider than a reader sees."""
+    code = textwrap.dedent(code).strip()
+    lines = code.splitlines()
+    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    for node in sorted(nodes, key=lambda node: node.lineno, reverse=True):  # lines above keep their numbers
+        place = node.body[0]
+        if text := ast.get_docstring(node):
+            edge = " " * place.col_offset
+            broken = textwrap.TextWrapper(WIDE, initial_indent=edge, subsequent_indent=edge)
+            paragraphs = f'"""{text}'.split("\n\n")
+            ending = f'\n{edge}"""' if len(paragraphs) > 1 else '"""'
+            text = "\n\n".join(broken.fill(paragraph) for paragraph in paragraphs) + ending
+            lines[place.lineno - 1 : place.end_lineno] = [text]
+        signature, edge = lines[node.lineno - 1], " " * node.col_offset
+        if len(signature) > WIDE:
+            name, arguments, gives = re.fullmatch(r"(.*?\()(.*)(\).*)", signature).groups()
+            lines[node.lineno - 1] = f"{name}\n{edge}    {arguments}\n{edge}{gives}"
+    return "\n".join(lines)

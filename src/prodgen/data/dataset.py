@@ -90,7 +90,8 @@ class ImageDataset:
         """Each image's vector, float32 (N, width), where the images live; None where nothing is known."""
         if self.condition is None:
             return None
-        asked = {factor.name: self.factors[factor.name] for factor in self.condition.factors}
+        names = [factor.name for factor in self.condition.factors]
+        asked = {name: self.factors[name] for name in names}
         return self.condition.encode(len(self), **asked).to(self.images.device)
 
     def only(self, *names: str) -> "ImageDataset":

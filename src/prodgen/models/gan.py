@@ -65,32 +65,36 @@ class Generator(nn.Module):
     ):
         super().__init__()
         self.config = dict(
-            image_size=image_size, channels=channels, latent_dim=latent_dim, width=width, condition=condition
+            image_size=image_size,
+            channels=channels,
+            latent_dim=latent_dim,
+            width=width,
+            condition=condition,
         )
         self.latent_dim, self.condition = latent_dim, condition
         self.resolution, doublings = stages(image_size)
         features = width * 2 ** (doublings - 1)
         if condition:
             self.embedding = embedding(condition, latent_dim, std=0.1)
-        self.stem = nn.Linear(latent_dim * (2 if condition else 1), features * self.resolution**2, bias=False)
+        numbers = 2 * latent_dim if condition else latent_dim
+        cells = features * self.resolution**2
+        self.stem = nn.Linear(numbers, cells, bias=False)
         layers = [nn.BatchNorm2d(features), nn.ReLU(), Residual(features)]
+        twice = dict(kernel_size=4, stride=2, padding=1, bias=False)
         for _ in range(doublings - 1):
-            layers += [
-                nn.ConvTranspose2d(features, features // 2, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(features // 2),
-                nn.ReLU(),
-            ]
+            layers.append(nn.ConvTranspose2d(features, features // 2, **twice))
             features //= 2
-        layers += [nn.Conv2d(features, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.Tanh()]
-        self.body = nn.Sequential(*layers)
+            layers += [nn.BatchNorm2d(features), nn.ReLU()]
+        layers.append(nn.Conv2d(features, 4 * channels, 3, padding=1))
+        self.body = nn.Sequential(*layers, nn.PixelShuffle(2), nn.Tanh())
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """z (N, latent_dim), and condition (N, width) if the model has one -> (N, C, H, W) in [-1, 1]."""
         if self.condition:
             z = torch.cat([z, self.embedding(condition)], dim=1)
-        # Read as (N, H, W, C) and permuted, the feature map is in channels-last layout without a copy.
-        maps = self.stem(z).view(len(z), self.resolution, self.resolution, -1).permute(0, 3, 1, 2)
-        return self.body(maps)
+        # Read as (N, H, W, C) and permuted: channels-last without a copy.
+        maps = self.stem(z).view(len(z), self.resolution, self.resolution, -1)
+        return self.body(maps.permute(0, 3, 1, 2))
 
 
 class Discriminator(nn.Module):
@@ -126,7 +130,8 @@ class Discriminator(nn.Module):
             ]
             features = width * 2**stage
         self.body = nn.Sequential(*layers)
-        self.features = nn.Sequential(nn.Linear(features * resolution**2, num_features), nn.LeakyReLU(0.2))
+        flat = nn.Linear(features * resolution**2, num_features)
+        self.features = nn.Sequential(flat, nn.LeakyReLU(0.2))
         self.head = nn.Linear(num_features, 1)
         if condition:
             self.embedding = embedding(condition, num_features, std=1.0)
@@ -134,8 +139,9 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """x (N, C, H, W) in [-1, 1], and condition (N, width) if the model has one -> logits (N,)."""
         maps = self.body(x)
-        h = self.features(maps.permute(0, 2, 3, 1).flatten(1))  # no copy in channels-last layout
+        h = self.features(maps.permute(0, 2, 3, 1).flatten(1))  # no copy
         logits = self.head(h).squeeze(1)
         if self.condition:
-            logits = logits + (h * self.embedding(condition)).sum(dim=1) / math.sqrt(h.shape[1])
+            told = (h * self.embedding(condition)).sum(dim=1)
+            logits = logits + told / math.sqrt(h.shape[1])
         return logits.float()

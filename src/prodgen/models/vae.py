@@ -29,7 +29,8 @@ class VAE(nn.Module):
     ):
         super().__init__()
         if likelihood not in ("bernoulli", "gaussian"):
-            raise ModelError(f"likelihood is {likelihood!r}; choose 'bernoulli' or 'gaussian'.")
+            known = "'bernoulli' or 'gaussian'"
+            raise ModelError(f"likelihood is {likelihood!r}; choose {known}.")
         self.config = dict(
             image_size=image_size,
             channels=channels,
@@ -38,13 +39,14 @@ class VAE(nn.Module):
             likelihood=likelihood,
             condition=condition,
         )
-        self.latent_dim, self.likelihood, self.condition = latent_dim, likelihood, condition
+        self.latent_dim, self.condition = latent_dim, condition
+        self.likelihood = likelihood
         self.resolution, doublings = stages(image_size)
-        hidden = 256
+        hidden, twice = 256, dict(kernel_size=4, stride=2, padding=1)
 
         layers, features = [], channels
         for stage in range(doublings):
-            layers += [nn.Conv2d(features, width * 2**stage, 4, stride=2, padding=1), nn.SiLU()]
+            layers += [nn.Conv2d(features, width * 2**stage, **twice), nn.SiLU()]
             features = width * 2**stage
         self.encoder_maps = nn.Sequential(*layers)
         told = 0
@@ -65,9 +67,10 @@ class VAE(nn.Module):
         )
         layers = []
         for _ in range(doublings - 1):
-            layers += [nn.ConvTranspose2d(features, features // 2, 4, stride=2, padding=1), nn.SiLU()]
+            layers.append(nn.ConvTranspose2d(features, features // 2, **twice))
+            layers.append(nn.SiLU())
             features //= 2
-        layers += [nn.ConvTranspose2d(features, features, 4, stride=2, padding=1), nn.SiLU()]
+        layers += [nn.ConvTranspose2d(features, features, **twice), nn.SiLU()]
         layers += [nn.Conv2d(features, channels, 3, padding=1)]
         self.decoder_maps = nn.Sequential(*layers)
         if likelihood == "gaussian":
@@ -87,7 +90,8 @@ class VAE(nn.Module):
     def encode(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x: images (N, C, H, W) in [-1, 1] -> mean and log-variance of q(z|x), each (N, latent_dim)."""
         maps = self.encoder_maps(x).permute(0, 2, 3, 1).flatten(1)
-        mean, log_var = self.encoder_head(self._told(maps, condition)).float().chunk(2, dim=1)
+        both = self.encoder_head(self._told(maps, condition)).float()
+        mean, log_var = both.chunk(2, dim=1)
         return mean, log_var
 
     def reparameterise(self, mean: Tensor, log_var: Tensor, rng: torch.Generator | None = None) -> Tensor:
@@ -98,8 +102,8 @@ class VAE(nn.Module):
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """z (N, latent_dim) -> (N, C, H, W): logits of the pixels (Bernoulli) or their means (Gaussian)."""
         maps = self.decoder_stem(self._told(z, condition))
-        maps = maps.view(len(z), self.resolution, self.resolution, -1).permute(0, 3, 1, 2)
-        return self.decoder_maps(maps).float()
+        maps = maps.view(len(z), self.resolution, self.resolution, -1)
+        return self.decoder_maps(maps.permute(0, 3, 1, 2)).float()
 
     def target(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """What the likelihood scores: x, or for Bernoulli pixels a binary draw with mean (x + 1) / 2."""

@@ -41,7 +41,8 @@ class GANTrainer(Trainer):
         real_logits = self.discriminator(real.requires_grad_(penalised), condition)
         fake_logits = self.discriminator(fake.detach(), condition)
         loss = self.loss.discriminator(real_logits, fake_logits)
-        log = {"d_loss": loss.mean(), "d_real": real_logits.mean(), "d_fake": fake_logits.mean()}
+        log = {"d_loss": loss.mean(), "d_real": real_logits.mean()}
+        log["d_fake"] = fake_logits.mean()
         if penalised:
             penalty = r1_penalty(real_logits, real)
             loss = loss + self.recipe.r1_gamma / 2 * lazy * penalty
@@ -53,7 +54,7 @@ class GANTrainer(Trainer):
 
     def generator_step(self, real: Tensor, fake: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """Teach G, through D, to have `fake` taken for real. `fake` must carry G's graph."""
-        self.discriminator.requires_grad_(False)  # D judges here, it does not learn
+        self.discriminator.requires_grad_(False)  # D judges, it does not learn
         with torch.no_grad():
             real_logits = self.discriminator(real, condition)
         fake_logits = self.discriminator(fake, condition)
