@@ -215,6 +215,35 @@ def test_a_picture_without_alternative_text_is_refused(tmp_path: Path) -> None:
     assert problems(tmp_path, code, metadata=ALT) == []
 
 
+FIGURES = """import numpy as np
+from prodgen import plots
+figure = plots.BookFigure(figsize=(5, 3), dpi=160)
+axis = figure.subplots()
+axis.{}
+figure"""
+
+
+def test_a_drawing_is_kept_as_svg_too_the_same_from_run_to_run_and_photos_and_what_is_heavy_are_not(
+    tmp_path: Path,
+) -> None:
+    drawn = {
+        "line": "plot([1, 3, 2])",
+        "photo": "imshow(np.random.default_rng(0).random((28, 28)))",
+        "heavy": "plot(np.random.default_rng(0).random((2, 30_000)) / 1_000, '.', markersize=0.1)",
+    }
+    notebooks = [
+        write(tmp_path / f"{name}.ipynb", FIGURES.format(code), metadata=ALT) for name, code in drawn.items()
+    ]
+    kept = {}
+    for place in (tmp_path / "first", tmp_path / "second"):
+        executed = run(place, *notebooks)
+        kept[place.name] = [outputs(executed / n.name)["code-0"][0]["data"] for n in notebooks]
+    assert kept["first"] == kept["second"]
+    line, *rest = kept["first"]
+    assert {"image/png", "image/svg+xml"} <= line.keys()
+    assert all("image/png" in data and "image/svg+xml" not in data for data in rest)
+
+
 # ---------------------------------------------------------------- widgets
 
 
@@ -485,6 +514,25 @@ def test_a_preview_has_whole_words_and_no_formula() -> None:
     long = reading.description(["word " * 100])
     assert len(long) <= reading.DESCRIPTION and long.endswith("word …")
     assert reading.description([]) == ""
+
+
+def test_drawings_are_marked_and_have_the_size_of_their_png(tmp_path: Path) -> None:
+    place = tmp_path / "_images"
+    place.mkdir()
+    Image.new("RGB", (4, 4), "white").save(place / "lines.png")
+    Image.new("RGB", (4, 4), "gray").save(place / "photo.png")
+    head = '<?xml version="1.0"?>\n<!-- by matplotlib -->\n<svg width="360pt" height="180.9pt" viewBox="">'
+    (place / "figure.svg").write_text(head)
+    (tmp_path / "lines.png").write_bytes((place / "lines.png").read_bytes())  # no figure of a notebook
+    found = reading.finish(
+        '<img src="_images/lines.png"><img src="_images/photo.png"><img src="_images/figure.svg">'
+        '<img src="lines.png">',
+        tmp_path,
+    )
+    lines, photo, figure, other = found.split("<img")[1:]
+    assert "data-drawing" in lines and "data-drawing" in figure
+    assert "data-drawing" not in photo + other
+    assert 'width="800" height="402"' in figure
 
 
 def test_pictures_have_their_size_and_come_when_near_but_for_the_first(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ def test_what_the_book_does_not_have_is_an_error(text: str) -> None:
 def test_folded_code_is_folded_in_colab_beneath_a_title_and_captions_stand_below_their_figures() -> None:
     new = nbformat.v4
     folded = {"tags": ["hide-input"], "mystnb": {"code_prompt_show": "Show the code of the figure"}}
-    said = new.new_output("display_data", {"text/markdown": "see {eq}`eq-3-1-best`"})
+    said = new.new_output(
+        "display_data", {"text/markdown": "see {eq}`eq-3-1-best`", "image/svg+xml": "<svg></svg>"}
+    )
     handed = new.new_output("display_data", {edition.LAB_DATA: {}, "text/plain": ""})
     nb = new.new_notebook(
         cells=[

@@ -4,6 +4,7 @@ The pages are those in `_build/html`, or in `$PRODGEN_HTML`; without a built boo
 """
 
 import csv
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import set_repository
 import yaml
 from axe_core_python.sync_playwright import Axe
 from browser import launch, serve, settle, visit
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import prodgen
@@ -638,6 +640,31 @@ def test_a_page_shown_dark_prints_dark_on_light_with_nothing_cut(
     assert printed.pop("wide") <= SHEET and printed.pop("titles") == 1
     assert printed.pop("folded") == printed.pop("codes")
     assert not {what: found for what, found in printed.items() if found}
+
+
+DRAWN = "article .cell_output img[data-drawing]"
+
+
+@each(NOTEBOOKS)
+def test_a_drawing_follows_a_dark_page_and_a_photo_keeps_its_card(
+    name: str, open_page: Callable[..., Page]
+) -> None:
+    """In the dark the ground of a drawing is that of the page; what is no drawing stays as it was drawn."""
+    page = open_page(f"{name}.html", DESKTOP, "dark")
+    drawings, others = page.locator(DRAWN), page.locator("article .cell_output img:not([data-drawing])")
+    if others.count():
+        style = others.first.evaluate(
+            "(e) => [getComputedStyle(e).filter, getComputedStyle(e).backgroundColor]"
+        )
+        assert style == ["none", "rgb(255, 255, 255)"]
+    if drawings.count():
+        drawings.first.scroll_into_view_if_needed()
+        page.wait_for_function("(e) => e.complete && e.naturalWidth", arg=drawings.first.element_handle())
+        shot = Image.open(io.BytesIO(drawings.first.screenshot())).convert("RGB")
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        expected = [int(part) for part in re.findall(r"\d+", ground)[:3]]
+        corner = shot.getpixel((2, 2))
+        assert max(abs(a - b) for a, b in zip(corner, expected, strict=True)) < 12, (corner, expected)
 
 
 def test_root_address_leads_to_the_first_page(browser: Browser, site: str) -> None:

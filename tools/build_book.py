@@ -97,6 +97,17 @@ REDIRECT = """<!doctype html>
 </html>
 """
 
+HEAVY = 200_000  # characters of a drawing; compressed to a tenth on the way
+# The formats are set twice: pyplot sets them again when a chapter imports it.
+PROFILE = """c = get_config()
+c.InlineBackend.figure_formats = {"png", "svg"}
+c.InteractiveShellApp.exec_lines = [
+    "__import__('IPython.core.pylabtools').core.pylabtools.select_figure_formats("
+    "get_ipython(), {'png', 'svg'})",
+    "__import__('matplotlib').rcParams['svg.hashsalt'] = 'prodgen'",
+]
+"""
+
 
 class BuildError(RuntimeError):
     """The book cannot be built; the message says where and why."""
@@ -115,6 +126,13 @@ def kernel_environment(wheel: Path | None, threads: int | None) -> dict[str, str
     if threads:
         env["OMP_NUM_THREADS"] = str(threads)
     return env
+
+
+def write_profile(folder: Path) -> dict[str, str]:
+    """Let kernels draw each figure as SVG too, the same from run to run: their environment."""
+    (folder / "profile_default").mkdir(parents=True, exist_ok=True)
+    (folder / "profile_default" / "ipython_kernel_config.py").write_text(PROFILE, "utf-8")
+    return {"IPYTHONDIR": str(folder), "SOURCE_DATE_EPOCH": "0"}
 
 
 def locate_package(wheel: Path | None) -> Path:
@@ -185,7 +203,10 @@ def failure(notebook: Path, partial: Path, error: Exception) -> str:
 
 
 def tidy(nb: NotebookNode) -> None:
-    """Take out what differs between two runs of one notebook, and hide the cell that papermill injected."""
+    """Take out what differs between two runs of one notebook, and hide the cell that papermill injected.
+
+    Of drawings the SVG stays beside the PNG, and the page shows it; of photos, and of what is heavy, it goes.
+    """
     nb.metadata.pop("papermill", None)
     for cell in nb.cells:
         cell.metadata.pop("papermill", None)
@@ -193,6 +214,15 @@ def tidy(nb: NotebookNode) -> None:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.id = "injected-parameters"
             cell.metadata.tags.append("remove-cell")
+        for output in cell.get("outputs", []):
+            drawing = output.get("data", {}).get("image/svg+xml")
+            if drawing and (len(drawing) > HEAVY or not is_drawing(output.data["image/png"])):
+                del output.data["image/svg+xml"]
+
+
+def is_drawing(png: str) -> bool:
+    """Whether this PNG (base64) shows no photos."""
+    return reading.is_drawing(Image.open(io.BytesIO(base64.b64decode(png))))
 
 
 def picture_of(model_id: str, state: dict) -> str | None:
@@ -301,6 +331,7 @@ def execute(notebooks: list[Path], folder: Path, preset: str, wheel: Path | None
     # Training uses every core, so chapters that train run one after another; a smoke run is mostly start-up.
     workers = 2 if preset == "smoke" else 1
     environment = kernel_environment(wheel, threads=1 if workers > 1 else None)
+    environment |= write_profile(folder.with_suffix(".ipython"))
     spawn = multiprocessing.get_context("spawn")
     log = folder.with_suffix(".log")
     log.unlink(missing_ok=True)

@@ -129,6 +129,7 @@ def convert(nb: NotebookNode, page: str, book: Published) -> NotebookNode:
             continue
         cell.outputs = [output for output in cell.outputs if LAB_DATA not in output.get("data", {})]
         for output in cell.outputs:
+            output.get("data", {}).pop("image/svg+xml", None)  # the PNG beside it is shown everywhere
             if markdown := output.get("data", {}).get("text/markdown"):
                 output.data["text/markdown"] = resolved(markdown, page, book)
         page_only = cell.metadata.pop("mystnb", {})
