@@ -66,7 +66,7 @@ LOOSER = {
     **{"gan": 2e-2, "classifier": 5e-3, "03-3-comparison": 1e-2, "04-3-faces": 5e-3},
     **{"gan-studio": 1e-2, "probe-studio": 1e-2, "03-1-gan": 2e-2, "05-own-photos": 2e-2},
     "03-1-4-uses": 2e-2,
-    **{"06-1-ecommerce": 1e-2, "06-6-1-higher-quality": 2e-2},
+    **{"06-1-ecommerce": 1e-2, "06-6-1-higher-quality": 2e-2, "06-6-5-cross-domain": 2e-2},
     **{"09-2-choosing": 2e-2, "09-3-improving": 2e-2, "09-4-privacy": 2e-2, "09-5-gradients": 2e-2},
 }
 
@@ -432,6 +432,14 @@ def _ar_shopping(study: ModuleType) -> list[dict]:
     return study.one_seed(recorded.load_model("gan-studio"), SEED, draws=4, steps=1)
 
 
+def _cross_domain(study: ModuleType) -> list[dict]:
+    study.SOURCE_RATE /= SMALLER
+    study.RATES = {way: {k: rate / SMALLER for k, rate in of.items()} for way, of in study.RATES.items()}
+    study.BATCH = 8
+    rows = study.one_seed(SEED, first=16, then=64, n=40)
+    return [{key: x for key, x in row.items() if key not in ("copies", "copied")} for row in rows]
+
+
 STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "01-introduction": _introduction,
     "02-1-networks": _networks,
@@ -454,6 +462,7 @@ STUDIES: dict[str, Callable[[ModuleType], list[dict]]] = {
     "06-6-2-multimodal": _multimodal,
     "06-6-3-zero-shot": _zero_shot,
     "06-6-4-ar-shopping": _ar_shopping,
+    "06-6-5-cross-domain": _cross_domain,
     "09-2-choosing": _choosing,
     "09-3-improving": _improving,
     "09-4-privacy": _privacy,
