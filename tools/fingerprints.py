@@ -60,7 +60,8 @@ Series = dict[str, list[float]]
 # zero, they moved by 4.4e-3 (gan; 1e-3 between AVX-512 and AVX2), 1.7e-3 (classifier), 6e-4 (03-3, where
 # one picture of 300 that is taken for another class makes 5e-3), 9e-4 (04-3) and 7e-3 (05-own-photos).
 # A processor of AMD's against one of Intel's moved gan-studio by 2.4e-3, probe-studio by 3.0e-3, and 03-1-gan
-# by 1.1e-2, which is one picture taken for another class; one of Intel's against one of AMD's 06-6-3 by 4.1e-3.
+# by 1.1e-2, which is one picture taken for another class; one of Intel's against one of AMD's moved 06-6-3 by
+# 4.1e-3.
 TOLERANCE = 1e-3
 LOOSER = {
     **{"gan": 2e-2, "classifier": 5e-3, "03-3-comparison": 1e-2, "04-3-faces": 5e-3},
