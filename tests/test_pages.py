@@ -645,7 +645,7 @@ def test_a_page_shown_dark_prints_dark_on_light_with_nothing_cut(
 DRAWN = "article .cell_output img[data-drawing]"
 
 
-@each(NOTEBOOKS)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_drawing_follows_a_dark_page_and_a_photo_keeps_its_card(
     name: str, open_page: Callable[..., Page]
 ) -> None:

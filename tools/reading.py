@@ -243,8 +243,6 @@ def size(picture: Path) -> tuple[int, int]:
 
 def drawn(picture: Path) -> bool:
     """Whether a figure of a notebook is a drawing: vector graphics are, and what looks like one."""
-    if picture.parent.name != "_images":
-        return False
     if picture.suffix == ".svg":
         return "matplotlib" in picture.read_text("utf-8")
     with Image.open(picture) as image:
@@ -269,7 +267,7 @@ def finish(text: str, folder: Path) -> str:
             and path.is_file()
         ):
             extra += ' width="{}" height="{}"'.format(*size(path))
-        if path.is_file() and drawn(path):
+        if path.parent.name == "_images" and drawn(path):
             extra += " data-drawing"
         return f"<img{extra}{tag[4:]}"
 
