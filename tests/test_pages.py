@@ -663,8 +663,8 @@ def test_a_drawing_follows_a_dark_page_and_a_photo_keeps_its_card(
         shot = Image.open(io.BytesIO(drawings.first.screenshot())).convert("RGB")
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         expected = [int(part) for part in re.findall(r"\d+", ground)[:3]]
-        corner = shot.getpixel((2, 2))
-        assert max(abs(a - b) for a, b in zip(corner, expected, strict=True)) < 12, (corner, expected)
+        _, most = max(shot.getcolors(shot.width * shot.height))
+        assert max(abs(a - b) for a, b in zip(most, expected, strict=True)) < 12, (most, expected)
 
 
 def test_root_address_leads_to_the_first_page(browser: Browser, site: str) -> None:
