@@ -1,19 +1,22 @@
 """Generators that draw in a page: the pixels are PyTorch's, by mouse and by key, from one file, offline."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from axe_core_python.sync_playwright import Axe
 from lively import lively
 
-from prodgen import models, recorded
+from prodgen import data, models, recorded
 from prodgen.cli import main
 from prodgen.cli.live import live_model
-from prodgen.data import Condition, Factor
+from prodgen.data import Condition, Factor, studio
+from prodgen.data.products import PRODUCTS, STYLES
 from prodgen.errors import ModelError
 from prodgen.models import VAE, Generator
 
+STUDIO = Path(__file__).resolve().parents[1] / "book" / "_static" / "labs" / "studio.js"
 NASTY = "</script><b>Größe 7 & 衬衫"
 FACTORS = Condition(
     (
@@ -107,6 +110,37 @@ def test_a_walk_takes_the_great_circle(shop, open_file):
             torch.tensor(page.evaluate(walk, [a.tolist(), b.tolist(), t])), expected, rtol=1e-4, atol=1e-5
         )
     assert page.evaluate(walk, [a.tolist(), a.tolist(), 0.5]) == a.tolist()  # no way has a length of nothing
+
+
+def test_the_photographer_in_the_page_takes_the_photos_of_the_studio(shop, open_file):
+    """Of each kind in both styles and all materials, from all sides; an edge may fall on the other side."""
+    page = open_file(shop)
+    page.add_script_tag(path=STUDIO)
+    n, kinds = 54, list(PRODUCTS)
+    asked = studio.random_factors(n, seed=7)
+    at = torch.arange(n)
+    asked |= {"label": at % 9, "style": at // 9 % 2, "material": at // 18}
+    photos, numbers = studio.render(**asked), {name: values.tolist() for name, values in asked.items()}
+    for i, photo in enumerate(photos):
+        one = {name: values[i] for name, values in numbers.items()}
+        order = one | {"label": kinds[one["label"]], "square": list(STYLES.values())[one["style"]]}
+        order["colour"] = list(studio.COLOURS.values())[one["colour"]]
+        image = page.evaluate("(order) => Array.from(prodgenStudio.render(order))", order)
+        pixels = data.to_float(photo).permute(1, 2, 0).flatten()
+        apart = (torch.tensor(image) - pixels).abs() / BYTE
+        assert apart.mean() < 0.3 and (apart > 3).float().mean() < 2e-3, order
+
+
+def test_the_photographer_beside_a_generator_knows_its_orders(shop, open_file):
+    page = open_file(shop)
+    page.add_script_tag(path=STUDIO)
+    ask = "(order) => { const x = prodgenLive.beside.studio.picture(order); return x && Array.from(x); }"
+    for colour, material in ((0, 0), (5, 1), (7, 2)):
+        order = {"label": 0, "style": 1, "colour": colour, "material": material}
+        order |= {"azimuth": 100.0, "elevation": 12.0}
+        expected = data.to_float(studio.render(**order)[0]).permute(1, 2, 0).flatten()
+        assert (torch.tensor(page.evaluate(ask, order)) - expected).abs().mean() < 0.3 * BYTE
+        assert page.evaluate(ask, order | {"colour": None}) is None
 
 
 def test_weights_that_have_diverged_are_refused():

@@ -26,7 +26,7 @@ document.addEventListener("DOMContentLoaded", () => {
 // A generator in the page: its weights, a megabyte or more, are loaded when the reader asks for it.
 document.addEventListener("DOMContentLoaded", () => {
   for (const lab of document.querySelectorAll(".live[data-model]")) {
-    const { model } = lab.dataset;
+    const { model, beside } = lab.dataset;
     const button = document.createElement("button");
     Object.assign(button, { type: "button", textContent: "Wake the network" });
     button.addEventListener("click", async () => {
@@ -35,11 +35,12 @@ document.addEventListener("DOMContentLoaded", () => {
       try {
         await load("live/live.js");
         await load(`live/${model}.js`);
+        if (beside) await load(`labs/${beside}.js`);
       } catch {
         Object.assign(button, { ariaBusy: "false", textContent: "It could not be loaded. Try again" });
         return;
       }
-      prodgenLive.open(lab, prodgenLive.models[model]);
+      prodgenLive.open(lab, prodgenLive.models[model], prodgenLive.beside?.[beside]);
       lab.querySelector("select, input, button").focus();
     });
     lab.replaceChildren(button);

@@ -191,8 +191,11 @@ window.prodgenLive = (() => {
     context.putImageData(pixels, 0, 0);
   }
 
-  /** Controls and pictures for a model, in the place of what `root` holds. */
-  function open(root, model) {
+  /**
+   * Controls and pictures for a model, in the place of what `root` holds. With `beside`, {title, picture}, a picture
+   * that another made of the same order: picture({factor: value}) as `draw` gives it, null where it cannot be made.
+   */
+  function open(root, model, beside) {
     const own = `live-${labs++}`;
     const { factors } = model;
     // Of several factors each starts at a value: few training images had most of them left open.
@@ -204,6 +207,8 @@ window.prodgenLive = (() => {
     const pictures = element("div", { class: "live-pictures", role: "img" });
     const canvases = Array.from({ length: SHOWN }, () => pictures.appendChild(element("canvas")));
     const large = element("canvas", { class: "live-large", role: "img" });
+    const other = element("canvas", { class: "live-large", role: "img" });
+    const otherSaid = element("figcaption");
     const said = element("p", { class: "live-said", "aria-live": "polite" });
     const way = element("input", { id: `${own}-way`, type: "range", min: 0, max: 100 * (SHOWN - 1), step: 5, value: 0 });
 
@@ -235,9 +240,18 @@ window.prodgenLive = (() => {
         if (++next < SHOWN) { setTimeout(step); return; }
         pictures.setAttribute("aria-label", `${SHOWN} drawn products, ${wanted()}`);
         said.textContent = `${what}: ${wanted()}.`;
+        if (beside) compare();
         root.dataset.drawn = mine;
       };
       setTimeout(step);
+    }
+
+    function compare() {
+      const image = beside.picture(Object.fromEntries(factors.map((factor, i) => [factor.name, asked[i]])));
+      other.hidden = !image;
+      otherSaid.textContent = image ? beside.title : "To see what it should be, leave nothing open.";
+      other.setAttribute("aria-label", `${beside.title}: ${wanted()}`);
+      if (image) paint(other, model, image);
     }
 
     function anew() {
@@ -270,6 +284,7 @@ window.prodgenLive = (() => {
       controls, pictures,
       element("div", { class: "live-walk" },
         element("label", { for: way.id }, "Walk from the first picture to the last"), way, large),
+      ...(beside ? [element("figure", { class: "live-beside" }, other, otherSaid)] : []),
       said,
     );
     anew();
