@@ -472,7 +472,7 @@ def wake(page: Page) -> None:
     page.get_by_role("button", name="Wake the network").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector(".live[data-drawn]", timeout=60_000)
-    assert page.evaluate(PICTURES) == 9 + page.locator(".live-beside").count()
+    assert page.evaluate(PICTURES) == 9 + page.locator(".live-pair").count()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])

@@ -283,8 +283,8 @@ window.prodgenLive = (() => {
     root.replaceChildren(
       controls, pictures,
       element("div", { class: "live-walk" },
-        element("label", { for: way.id }, "Walk from the first picture to the last"), way, large),
-      ...(beside ? [element("figure", { class: "live-beside" }, other, otherSaid)] : []),
+        element("label", { for: way.id }, "Walk from the first picture to the last"), way,
+        beside ? element("div", { class: "live-pair" }, large, element("figure", {}, other, otherSaid)) : large),
       said,
     );
     anew();
