@@ -12,7 +12,7 @@ import fingerprints
 import pytest
 import record
 import torch
-from fingerprints import KINDS, KNOWN_STALE, STUDIES, STUDIO, behind, changed, differing, fingerprint
+from fingerprints import KINDS, KNOWN_STALE, PRODUCTS, STUDIES, behind, changed, differing, fingerprint
 
 from prodgen import losses, presets
 from prodgen.data import Condition
@@ -46,7 +46,7 @@ def test_what_the_list_of_stale_records_names_is_recorded_and_has_its_reason():
 
 def test_every_record_has_a_mini_run_or_the_script_that_made_it():
     found = {behind(name) for name, stamp in STAMPS.items() if "script" not in stamp}
-    assert found == {*KINDS, *STUDIO, *STUDIES}
+    assert found == {*KINDS, *PRODUCTS, *STUDIES}
 
 
 # ---------------------------------------------------------------- what changes nothing
