@@ -216,3 +216,31 @@ def test_softplus_stays_within_the_machine(chapter):
     torch.testing.assert_close(ours, torch.nn.functional.softplus(a))
     (slope,) = torch.autograd.grad(ours.sum(), a)
     assert slope.isfinite().all()
+
+
+def test_both_estimators_are_right_on_average_and_the_pathwise_one_is_exact_for_a_line(chapter):
+    slope = torch.tensor([2.0, -1.0])
+    mean, log_var = torch.tensor([0.5, 1.0]), torch.tensor([0.0, -1.0])
+    noise = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(0))
+
+    def f(z):
+        return z @ slope + 100
+
+    path = chapter["pathwise_gradient"](f, mean, log_var, noise)
+    assert torch.allclose(path[:, :2], slope.expand(len(noise), 2))
+    score = chapter["score_gradient"](f, mean, log_var, noise, 100.0)
+    torch.testing.assert_close(score.mean(0)[:2], slope, atol=0.05, rtol=0)
+    plain = chapter["score_gradient"](f, mean, log_var, noise)
+    assert plain.var(0).sum() > 100 * score.var(0).sum()
+
+
+def test_the_gradient_study_finds_the_same_expectation(chapter):
+    torch.manual_seed(0)
+    vae = models.VAE(width=8, latent_dim=3).eval()
+    binary = torch.randint(0, 2, (2, 1, 28, 28), generator=torch.Generator().manual_seed(1)).float()
+    rng = torch.Generator().manual_seed(2)
+    variances, t_values = chapter["gradient_study"](vae, binary, 400, rng)
+    names = "pathwise", "score, baseline", "score"
+    assert {name: len(v) for name, v in variances.items()} == dict.fromkeys(names, 2)
+    assert len(t_values) == 12 and t_values.abs().max() < 4.5
+    assert (variances["pathwise"] < variances["score"]).all()
