@@ -5,6 +5,7 @@ import shutil
 
 import fingerprints
 import nbformat
+import papermill
 import pytest
 import record
 
@@ -161,25 +162,49 @@ def test_what_a_study_takes_from_other_cells_is_named(notebook):
     assert record.taken_from_outside(notebook(inside)) == {"a"}
 
 
-def test_a_chapter_s_study_is_run_as_far_as_needed_and_stored(notebook, copied, monkeypatch):
-    study = 'def one(seed):\n    return [{"seed": seed, "loss": losses.elbo(3, seed)}]'
-    path = notebook(study, other="import json\nfrom pathlib import Path")
-    content = nbformat.read(path, as_version=4)
-    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    content.cells.insert(0, nbformat.v4.new_code_cell('preset = "auto"', metadata={"tags": ["parameters"]}))
-    content.cells[-1].source = (
-        'assert preset == "study"\nrows = [row for s in range(5) for row in one(s)]\n'
-        'Path("study.json").write_text(json.dumps(rows))'
-    )
-    content.cells.append(nbformat.v4.new_code_cell("this_may_need_the_record"))
-    (copied / "book").mkdir()
-    nbformat.write(content, copied / "book" / "01-study.ipynb")
+@pytest.fixture
+def study_notebook(notebook, copied, monkeypatch):
+    """A function that writes the notebook of a study, whose runs are given, to where `record` finds it."""
     monkeypatch.setattr(record, "ROOT", copied)
     monkeypatch.setattr(record, "kernel_environment", lambda wheel, threads: dict(record.os.environ))
     monkeypatch.setattr(record, "fingerprint", lambda of: {"of": [len(of)]})
+    (copied / "book").mkdir()
+
+    def write(study, runs):
+        path = notebook(study, other="import json\nfrom pathlib import Path")
+        content = nbformat.read(path, as_version=4)
+        content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        preset = nbformat.v4.new_code_cell('preset = "auto"', metadata={"tags": ["parameters"]})
+        content.cells.insert(0, preset)
+        content.cells[-1].source = f'{runs}\nPath("study.json").write_text(json.dumps(rows))'
+        content.cells.append(nbformat.v4.new_code_cell("this_may_need_the_record"))
+        nbformat.write(content, copied / "book" / "01-study.ipynb")
+
+    return write
+
+
+def test_a_chapter_s_study_is_run_as_far_as_needed_and_stored(study_notebook, copied):
+    study = 'def one(seed):\n    return [{"seed": seed, "loss": losses.elbo(3, seed)}]'
+    study_notebook(study, 'assert preset == "study"\nrows = [row for s in range(5) for row in one(s)]')
     record.record_chapter("01-study")
     result = recorded.load_result("01-study")
     assert [row["loss"] for row in result["values"]] == [3, 2, 1, 0, -1]
     assert result["stamp"]["seeds"] == [0, 1, 2, 3, 4]
     assert result["stamp"]["recipe"] == {"notebook": "book/01-study.ipynb"}
     assert result["stamp"]["fingerprint"] == {"of": [len("01-study")]}
+    assert not list((copied / "runs").iterdir())
+
+
+def test_a_study_that_was_cut_off_finds_what_it_wrote_unless_its_code_is_another(study_notebook, copied):
+    study = 'def one(seed):\n    return {"seed": seed, "loss": 0}'
+    cut_off = (
+        'log = Path("runs.jsonl")\nfound = log.exists()\nlog.write_text("{}")\nassert found\nrows = [one(0)]'
+    )
+    study_notebook(study, cut_off)
+    with pytest.raises(papermill.PapermillExecutionError):
+        record.record_chapter("01-study")
+    study_notebook(study.replace("0}", "1}"), cut_off)  # a line of other code is none of its own
+    with pytest.raises(papermill.PapermillExecutionError):
+        record.record_chapter("01-study")
+    record.record_chapter("01-study")
+    assert recorded.load_result("01-study")["values"] == [{"seed": 0, "loss": 1}]
