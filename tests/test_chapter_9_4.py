@@ -246,3 +246,13 @@ def test_one_seed_gives_the_rows_that_the_claims_select(chapter):
     assert private.keys() == {"private", "without", "snow", "photos"}
     assert private["without"]["spared"] == pytest.approx(0.25 - private["without"]["area"] / 2)
     assert {r["seed"] for r in rows} == {0}
+
+
+def test_the_members_are_attacked_among_more_and_more_photos(chapter):
+    train = data.load("fashion-mnist").subset(slice(0, 1_200))
+    few = {"sizes": (100, 400), "size": 100, "big_size": 600, "looks": (1, 2), "most": 400}
+    rows = chapter["by_size"](train, chapter["shown"](train), 0, **few)
+    assert [(r["model"], r["photos"], r["looks"]) for r in rows] == [
+        ("VAE", 100, 1), ("GAN", 100, 2), ("VAE", 400, 1), ("GAN", 400, 1)
+    ]  # fmt: skip
+    assert all(0 < r["area"] < 1 for r in rows)

@@ -162,6 +162,20 @@ def test_what_a_study_takes_from_other_cells_is_named(notebook):
     assert record.taken_from_outside(notebook(inside)) == {"a"}
 
 
+def test_a_run_is_played_once_and_then_found_in_the_log(tmp_path):
+    log, played = tmp_path / "runs.jsonl", []
+
+    def run():
+        played.append(len(played))
+        return [{"seed": 3, "loss": 0.5 + played[-1]}]
+
+    first = recorded.kept(log, ("judged", 3), run)
+    assert first == recorded.kept(log, ["judged", 3], run) == [{"seed": 3, "loss": 0.5}]
+    other = recorded.kept(log, ["judged", 4], run)
+    assert other[0]["loss"] == 1.5 and played == [0, 1]
+    assert len(log.read_text("utf-8").splitlines()) == 2
+
+
 @pytest.fixture
 def study_notebook(notebook, copied, monkeypatch):
     """A function that writes the notebook of a study, whose runs are given, to where `record` finds it."""

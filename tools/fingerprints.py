@@ -364,6 +364,7 @@ def _choosing(study: ModuleType) -> list[dict]:
     tuned = study.pilots(SEED, sizes=(20,), seconds=0.1)
     runs = [(model, 20) for model in study.MODELS]
     rows = tuned + study.one_seed(SEED, tuned, runs, seconds=0.1)
+    rows += study.longer(SEED, tuned, sizes=(30,), seconds=0.05)
     rough = "copies", "precision", "recall", "density", "coverage"  # of few pictures a share jumps
     return [{key: x for key, x in row.items() if key not in rough} for row in rows]
 
@@ -393,6 +394,8 @@ def _privacy(study: ModuleType) -> list[dict]:
     study.BATCH, study.BUDGETS = 20, (3,)
     few = {"size": 100, "big_size": 600, "steps": 5, "images": 192, "big": (3, 200), "n": 100}
     rows = study.one_seed(train, study.shown(train), tests, SEED, **few)
+    sizes = {"sizes": (100, 200), "size": 100, "big_size": 600, "looks": (1, 1)}
+    rows += study.by_size(train, study.shown(train), SEED, **sizes)
     return [{name: x for name, x in row.items() if name != "found"} for row in rows]  # of 100 photos it jumps
 
 

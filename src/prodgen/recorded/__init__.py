@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -17,6 +17,7 @@ from torch import nn
 
 from prodgen import models
 from prodgen.errors import ModelError
+from prodgen.files import write_whole
 
 FOLDER = Path(__file__).parent
 WEIGHTS, RESULTS = FOLDER / "weights", FOLDER / "results"
@@ -57,6 +58,22 @@ def load_result(name: str) -> dict[str, Any]:
     Raises KeyError for an unknown name and lists the known ones.
     """
     return _read(RESULTS, name, result_names())
+
+
+def kept(log: Path, key: Sequence[Any], run: Callable[[], list[dict]]) -> list[dict]:
+    """The rows of one run of a study: found in its log, or played now and written there.
+
+    log: a file with a line of JSON for each run that has ended; key: names the run, what JSON can hold. The
+    file is written whole each time, so a study that is cut off loses no more than the run it was at.
+    """
+    lines = log.read_text("utf-8").splitlines() if log.exists() else []
+    found = [one["rows"] for one in map(json.loads, lines) if one["run"] == list(key)]
+    if found:
+        return found[0]
+    rows = run()
+    with write_whole(log) as file:
+        file.write("\n".join([*lines, json.dumps({"run": list(key), "rows": rows}), ""]).encode())
+    return rows
 
 
 def by_seed(
