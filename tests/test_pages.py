@@ -23,7 +23,7 @@ import yaml
 from axe_core_python.sync_playwright import Axe
 from browser import launch, serve, settle, visit
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 import prodgen
 from prodgen import recorded
@@ -455,63 +455,74 @@ def test_a_product_in_three_dimensions_is_turned_by_key_and_offers_no_room_witho
     assert viewer.get_attribute("alt") and viewer.get_attribute("ar") is None
 
 
-# Page with a network in it -> the network, and what the page says of its size, in megabytes.
-LIVE = {"book/index": ("gan-fashion-mnist", 1.6), "book/06-1-ecommerce": ("gan-studio", 6)}
+# A page with a network in it, the network, and what the page says of its size, in megabytes.
+LIVE = (
+    ("book/index", "gan-fashion-mnist", 1.6),
+    ("book/06-1-ecommerce", "gan-studio", 6),
+    ("book/06-1-ecommerce", "gan-clothing", 6),
+)
+WHERE = [place[:2] for place in LIVE]
 # On how many canvases something is drawn.
-PICTURES = """[...document.querySelectorAll(".live canvas")].filter((canvas) => {
+PICTURES = """(live) => [...live.querySelectorAll("canvas")].filter((canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return new Set(data).size > 5;
 }).length"""
 
 
-def wake(page: Page) -> None:
-    """Wake a page's network by key, and wait for its pictures."""
-    page.get_by_role("button", name="Wake the network").focus()
+def wake(page: Page, model: str) -> Locator:
+    """Wake one of a page's networks by key, and wait for its pictures: the place where it stands."""
+    place = page.locator(f".live[data-model={model}]")
+    place.get_by_role("button", name="Wake the network").focus()
     page.keyboard.press("Enter")
-    page.wait_for_selector(".live[data-drawn]", timeout=60_000)
-    assert page.evaluate(PICTURES) == 9 + page.locator(".live-pair").count()
+    page.wait_for_selector(f".live[data-model={model}][data-drawn]", timeout=60_000)
+    assert place.evaluate(PICTURES) == 9 + place.locator(".live-pair").count()
+    return place
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
-@pytest.mark.parametrize("name", LIVE)
+@pytest.mark.parametrize(("name", "model"), WHERE)
 def test_a_network_wakes_and_draws_what_is_asked_for(
-    name: str, width: int, scheme: str, open_page: Callable[..., Page]
+    name: str, model: str, width: int, scheme: str, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{name}.html", width, scheme)
-    wake(page)
-    kind = page.get_by_label("kind", exact=True)
+    place = wake(page, model)
+    kind = place.get_by_label("kind", exact=True)
     assert kind.evaluate("(e) => e === document.activeElement"), "the focus is where the reader goes on"
     kind.select_option(label=(asked := kind.locator("option").last.inner_text()))
-    page.locator(".live-said", has_text=f"kind {asked}").wait_for()
+    place.locator(".live-said", has_text=f"kind {asked}").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert findings(page) == []
 
 
-@pytest.mark.parametrize("name", LIVE)
-def test_a_network_weighs_what_its_page_says_and_wakes_without_a_server(name: str, browser: Browser) -> None:
-    model, megabytes = LIVE[name]
+@pytest.mark.parametrize(("name", "model", "megabytes"), LIVE)
+def test_a_network_weighs_what_its_page_says_and_wakes_without_a_server(
+    name: str, model: str, megabytes: float, browser: Browser
+) -> None:
     size = (HTML / "_static" / "live" / f"{model}.js").stat().st_size / 1e6
     assert size == pytest.approx(megabytes, rel=0.05)
     page = browser.new_page()
     page.goto((HTML / f"{name}.html").as_uri())
-    wake(page)
+    wake(page, model)
     page.close()
 
 
-@pytest.mark.parametrize("name", LIVE)
-def test_where_a_network_cannot_wake_the_page_is_whole(name: str, browser: Browser, site: str) -> None:
+@pytest.mark.parametrize(("name", "model"), WHERE)
+def test_where_a_network_cannot_wake_the_page_is_whole(
+    name: str, model: str, browser: Browser, site: str
+) -> None:
+    place = f".live[data-model={model}]"
     page = browser.new_page(java_script_enabled=False)
     page.goto(f"{site}/{name}.html")
-    assert page.locator(".live").inner_text() == "" and page.locator("article img").count()
+    assert page.locator(place).inner_text() == "" and page.locator("article img").count()
     page.close()
     page = browser.new_page()
     page.route("**/live/*.js", lambda route: route.abort())
     visit(page, f"{site}/{name}.html")
-    page.get_by_role("button", name="Wake the network").click()
+    page.locator(place).get_by_role("button", name="Wake the network").click()
     page.get_by_role("button", name="It could not be loaded. Try again").wait_for()
     page.unroute("**/live/*.js")
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_selector(".live[data-drawn]", timeout=60_000)
+    page.wait_for_selector(f"{place}[data-drawn]", timeout=60_000)
     page.close()
 
 

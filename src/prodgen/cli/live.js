@@ -44,52 +44,64 @@ window.prodgenLive = (() => {
     silu: (x) => { for (let i = 0; i < x.length; i++) x[i] /= 1 + Math.exp(-x[i]); },
   };
 
-  /** out[to...] += value * weights[at...]: what all three kinds of layer come down to. */
-  function accumulate(out, start, value, weights, at, to) {
-    for (let o = 0; o < to; o++) out[start + o] += value * weights[at + o];
+  // A ReLU leaves many zeros: only the other inputs of a place count, and four of them are added at a time.
+  let [inputs, places, found] = [new Float32Array(64), new Int32Array(64), 0];
+
+  /** Note which of the inputs data[start...] are not zero. */
+  function gather(data, start, from) {
+    if (from > inputs.length) [inputs, places] = [new Float32Array(from), new Int32Array(from)];
+    found = 0;
+    for (let i = 0; i < from; i++) {
+      if (data[start + i] === 0) continue;
+      inputs[found] = data[start + i];
+      places[found++] = i;
+    }
+  }
+
+  /** out[start...] += the noted inputs times their rows of weights, (from, to) at `tap` of as many. */
+  function accumulate(out, start, weights, tap, from, to) {
+    const row = (k) => (tap * from + places[k]) * to;
+    let k = 0;
+    for (; k + 4 <= found; k += 4) {
+      const [a, b, c, d] = [inputs[k], inputs[k + 1], inputs[k + 2], inputs[k + 3]];
+      const [ra, rb, rc, rd] = [row(k), row(k + 1), row(k + 2), row(k + 3)];
+      for (let o = 0; o < to; o++) {
+        out[start + o] += a * weights[ra + o] + b * weights[rb + o] + c * weights[rc + o] + d * weights[rd + o];
+      }
+    }
+    for (; k < found; k++) {
+      const [a, ra] = [inputs[k], row(k)];
+      for (let o = 0; o < to; o++) out[start + o] += a * weights[ra + o];
+    }
+  }
+
+  /** Each place adds to a square of `size` places of the map that is `scale` times as wide; tap: whose weights where. */
+  function convolve({ side, data }, { from, to, weight, bias }, size, scale, tap) {
+    const wide = scale * side;
+    const out = new Float32Array(wide * wide * to);
+    for (let place = 0; place < wide * wide; place++) out.set(bias, place * to);
+    for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
+      gather(data, (y * side + x) * from, from);
+      for (let ky = 0; ky < size; ky++) for (let kx = 0; kx < size; kx++) {
+        const [row, column] = [scale * y + ky - 1, scale * x + kx - 1];
+        if (row < 0 || row >= wide || column < 0 || column >= wide) continue;
+        accumulate(out, (row * wide + column) * to, weight, tap(ky * size + kx), from, to);
+      }
+    }
+    return { side: wide, channels: to, data: out };
   }
 
   const kinds = {
     linear({ data }, { from, to, side, weight, bias }) {
       const out = Float32Array.from(bias);
-      for (let i = 0; i < from; i++) if (data[i]) accumulate(out, 0, data[i], weight, i * to, to);
+      gather(data, 0, from);
+      accumulate(out, 0, weight, 0, from, to);
       return { side, channels: to / side ** 2, data: out };
     },
-    /** 3 by 3, padded by one. */
-    conv({ side, data }, { from, to, weight, bias }) {
-      const out = new Float32Array(side * side * to);
-      for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
-        const start = (y * side + x) * to;
-        out.set(bias, start);
-        for (let ky = 0; ky < 3; ky++) for (let kx = 0; kx < 3; kx++) {
-          const [row, column] = [y + ky - 1, x + kx - 1];
-          if (row < 0 || row >= side || column < 0 || column >= side) continue;
-          const [here, tap] = [(row * side + column) * from, (ky * 3 + kx) * from];
-          for (let i = 0; i < from; i++) {
-            if (data[here + i]) accumulate(out, start, data[here + i], weight, (tap + i) * to, to);
-          }
-        }
-      }
-      return { side, channels: to, data: out };
-    },
+    /** 3 by 3, padded by one. What a place reads with its first weight, that place gives with its last. */
+    conv: (maps, layer) => convolve(maps, layer, 3, 1, (tap) => 8 - tap),
     /** Transposed, 4 by 4, stride 2, padded by one: twice as many places a side. */
-    up({ side, data }, { from, to, weight, bias }) {
-      const wide = 2 * side;
-      const out = new Float32Array(wide * wide * to);
-      for (let place = 0; place < wide * wide; place++) out.set(bias, place * to);
-      for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
-        const here = (y * side + x) * from;
-        for (let ky = 0; ky < 4; ky++) for (let kx = 0; kx < 4; kx++) {
-          const [row, column] = [2 * y + ky - 1, 2 * x + kx - 1];
-          if (row < 0 || row >= wide || column < 0 || column >= wide) continue;
-          const [start, tap] = [(row * wide + column) * to, (ky * 4 + kx) * from];
-          for (let i = 0; i < from; i++) {
-            if (data[here + i]) accumulate(out, start, data[here + i], weight, (tap + i) * to, to);
-          }
-        }
-      }
-      return { side: wide, channels: to, data: out };
-    },
+    up: (maps, layer) => convolve(maps, layer, 4, 2, (tap) => tap),
     keep(maps, layer, kept) { kept.push(maps.data.slice()); return maps; },
     add(maps, layer, kept) {
       const before = kept.pop();
