@@ -225,6 +225,23 @@ def photo_copies() -> tuple[str, str]:
     return text, "measured"
 
 
+def in_the_page(size: int, goal: float) -> tuple[str, str]:
+    """Milliseconds a picture of the networks that draw at a size."""
+    networks = read("pages")["networks"]
+    times = {name: row["milliseconds"] for name, row in networks.items() if row["size"] == size}
+    return ", ".join(f"{name} {ms:.0f} ms" for name, ms in times.items()), verdict(
+        max(times.values()) <= goal
+    )
+
+
+def over_the_wire() -> tuple[str, str]:
+    found = read("pages")
+    sizes = {name: row["bytes"] / 1e6 for name, row in found["networks"].items()}
+    text = f"script {found['script_bytes'] / 1e3:.1f} kB; "
+    text += ", ".join(f"{name} {size:.1f} MB" for name, size in sizes.items())
+    return text, verdict(found["script_bytes"] <= 15e3 and max(sizes.values()) <= 1)
+
+
 GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("GAN, class-conditional, five minutes: excess at most 1/30 of a DCGAN's, 1/15 of a WGAN-GP's",
      lambda: gan("prodgen", 30, 15), "`rates.py`, `gan.py METHOD --seed S`"),
@@ -267,6 +284,11 @@ GOALS: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
     ("64 px photos, the same run: its end at most a tenth above its lowest KID", lowest_at_the_end,
      "the same"),
     ("64 px photos, the same run: near-copies of training photos", photo_copies, "`photos.py DIR draw`"),
+    ("networks in the page, 28 px: at most 10 ms a picture", lambda: in_the_page(28, 10),
+     "`pages.py`"),
+    ("the same, 64 px: at most 33 ms", lambda: in_the_page(64, 33), "the same"),
+    ("the same, over the wire: the script at most 15 kB, the weights of each at most 1 MB", over_the_wire,
+     "the same"),
 ]  # fmt: skip
 
 
