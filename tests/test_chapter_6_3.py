@@ -9,7 +9,7 @@ import struct
 import numpy as np
 import pytest
 import torch
-from chapters import cells, run_core
+from chapters import BOOK, cells, run_core
 from PIL import Image
 from skimage.measure import marching_cubes
 
@@ -55,6 +55,27 @@ def test_a_file_has_a_header_and_two_chunks_of_whole_words(page, chair):
         assert size % 4 == 0
         at += 8 + size
     assert at == len(glb) and kinds == [b"JSON", b"BIN\0"]
+
+
+VALIDATOR = BOOK / "_static" / "vendor" / "gltf-validator" / "gltf_validator.dart.js"
+
+
+@pytest.mark.parametrize("kind", studio.PRODUCTS)
+def test_the_khronos_group_s_validator_finds_nothing_in_any_kind_s_file(page, kind, chrome):
+    mesh = studio.mesh(kind, "angular", "red", resolution=32)
+    checker = chrome.new_page()
+    checker.add_script_tag(content="var exports = {};")
+    checker.add_script_tag(path=VALIDATOR)
+
+    def issues(glb):
+        call = "(bytes) => exports.validateBytes(Uint8Array.from(bytes), {})"
+        found = checker.evaluate(call, list(glb))["issues"]
+        return sum(found[key] for key in ("numErrors", "numWarnings", "numInfos", "numHints"))
+
+    glb = page["as_glb"](mesh, kind, "metallic", page["METRES"][kind])
+    assert issues(glb) == 0
+    assert issues(glb[:-40]) > 0  # it does look
+    checker.close()
 
 
 def test_a_file_holds_the_product_in_metres_and_says_that_it_is_generated(page, chair):

@@ -453,6 +453,10 @@ def test_a_product_in_three_dimensions_is_turned_by_key_and_offers_no_room_witho
     page.keyboard.press("ArrowRight")
     page.wait_for_function(f"Math.abs({angle} - {before}) > 0.05", timeout=60_000)
     assert viewer.get_attribute("alt") and viewer.get_attribute("ar") is None
+    page.get_by_role("button", name="Check this file").click()
+    said = page.get_by_text(re.compile(r"^glTF validator .*: 0 errors, 0 warnings; [\d,]+ triangles\.$"))
+    said.wait_for(timeout=30_000)
+    assert findings(page) == []
 
 
 # A page with a network in it, the network, and what the page says of its size, in megabytes.

@@ -1,10 +1,10 @@
 """Fetch the JavaScript that the book's pages need, so that no page asks a foreign server for anything.
 
-`python tools/assets.py` puts MathJax and model-viewer under `book/_static/vendor/`. The archives
-come from npm's configured registry through `npm pack` and must match the SHA-512 written below. Where they
-are present and intact, nothing is done.
+`python tools/assets.py` puts MathJax, model-viewer and the validator of its files under
+`book/_static/vendor/`. The archives come from npm's configured registry through `npm pack` and must match the
+SHA-512 written below. Where they are present and intact, nothing is done.
 
-Beside them lies `NOTICES.txt`: the licences of both, of what is bundled into them, and of what is bundled
+Beside them lies `NOTICES.txt`: the licences of all three, of what is bundled into them, and of what is bundled
 into the theme of the pages. What a source map names is read from it; the rest is listed below.
 """
 
@@ -70,6 +70,14 @@ PACKAGES = (
         prefix="package/dist/",
         # A classic script: a module would not load on a page that is opened as a file.
         keep=r"model-viewer-umd\.min\.js",
+    ),
+    Package(
+        name="gltf-validator",
+        version="2.0.0-dev.3.10",
+        sha512="a1d278934b519065e20c69fbf320c183e7c16c022f0675f187747002d6b47a64"
+        "b11adc9a80513c078c442c1d6861edd2e510fc0a2dee640b1969ab1c1f62c011",
+        prefix="package/",
+        keep=r"gltf_validator\.dart\.js",
     ),
 )
 

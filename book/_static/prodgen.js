@@ -21,7 +21,31 @@ document.addEventListener("DOMContentLoaded", () => {
   if (!viewers.length) return;
   if (location.protocol === "https:") for (const viewer of viewers) viewer.setAttribute("ar", "");
   load("vendor/@google/model-viewer/model-viewer-umd.min.js");
+  for (const viewer of viewers) viewer.after(fileCheck(viewer));
 });
+
+/** A button that has the Khronos group's validator, written for Node and loaded here, look at a viewer's file. */
+function fileCheck(viewer) {
+  const [place, button, said] = ["p", "button", "span"].map((kind) => document.createElement(kind));
+  Object.assign(button, { type: "button", textContent: "Check this file by its specification" });
+  said.setAttribute("aria-live", "polite");
+  place.append(button, " ", said);
+  button.addEventListener("click", async () => {
+    said.textContent = "Loading the validator …";
+    window.exports ??= {}; // where it puts itself
+    try {
+      await load("vendor/gltf-validator/gltf_validator.dart.js");
+    } catch {
+      said.textContent = "The validator could not be loaded.";
+      return;
+    }
+    const bytes = Uint8Array.from(atob(viewer.src.split(",")[1]), (letter) => letter.charCodeAt(0));
+    const { issues, info, validatorVersion } = await exports.validateBytes(bytes, {});
+    said.textContent = `glTF validator ${validatorVersion}: ${issues.numErrors} errors, ${issues.numWarnings} warnings` +
+      (info ? `; ${info.totalTriangleCount.toLocaleString("en")} triangles.` : ".");
+  });
+  return place;
+}
 
 // A generator in the page: its weights, a megabyte or more, are loaded when the reader asks for it.
 document.addEventListener("DOMContentLoaded", () => {
