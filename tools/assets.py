@@ -4,8 +4,8 @@
 `book/_static/vendor/`. The archives come from npm's configured registry through `npm pack` and must match the
 SHA-512 written below. Where they are present and intact, nothing is done.
 
-Beside them lies `NOTICES.txt`: the licences of all three, of what is bundled into them, and of what is bundled
-into the theme of the pages. What a source map names is read from it; the rest is listed below.
+Beside them lies `NOTICES.txt`: the licences of all three, of what is bundled into them, and of what is
+bundled into the theme of the pages. What a source map names is read from it; the rest is listed below.
 """
 
 import hashlib
