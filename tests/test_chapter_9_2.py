@@ -154,14 +154,6 @@ def test_one_seed_gives_the_rows_that_the_rule_selects(chapter):
         assert all(math.isfinite(r[key]) for r in rows)
 
 
-def test_more_seconds_are_given_to_gan_and_vae_at_every_size(chapter):
-    about = {"size": 20, "rate": 1e-3, "own": True, "features": 1, "pixels": 1}
-    tuned = [about | {"model": model} for model in ("GAN", "VAE")]
-    rows = chapter["longer"](0, tuned, sizes=(20, 30), seconds=0.05)
-    assert [(r["model"], r["size"]) for r in rows] == [("GAN", 20), ("VAE", 20), ("GAN", 30), ("VAE", 30)]
-    assert {r["part"] for r in rows} == {"longer"}
-
-
 def test_the_rule_s_null_lacks_power_and_its_other_controls_come_out_right(chapter):
     (cell,) = [c for c in cells(NAME) if c.id == "verdict-numbers"]
     space = dict(chapter)

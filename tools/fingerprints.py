@@ -364,7 +364,6 @@ def _choosing(study: ModuleType) -> list[dict]:
     tuned = study.pilots(SEED, sizes=(20,), seconds=0.1)
     runs = [(model, 20) for model in study.MODELS]
     rows = tuned + study.one_seed(SEED, tuned, runs, seconds=0.1)
-    rows += study.longer(SEED, tuned, sizes=(30,), seconds=0.05)
     rough = "copies", "precision", "recall", "density", "coverage"  # of few pictures a share jumps
     return [{key: x for key, x in row.items() if key not in rough} for row in rows]
 
