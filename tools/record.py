@@ -48,7 +48,7 @@ PUBLISHED = 50_000  # photos that published VAEs were trained on, so that bounds
 SEEDS = {"quick": range(5), "full": range(3)}
 SHIPPED = {"gan": {"width": 48}}  # in the recipe of the models that ship: they may cost more than a live run
 STUDIO = {"gan-studio": 600_000, "probe-studio": 240_000}  # images shown
-CLOTHING_IMAGES, CLOTHING_JUDGE_IMAGES = 750_000, 50_000  # shown to the generator, and to its judge
+CLOTHING_IMAGES, CLOTHING_JUDGE_IMAGES = 480_000, 50_000  # shown to the generator, and to its judge
 ASKED, ASKED_SEED = 2_000, 2  # pictures that the probe judges; the studio's photos have the seeds 0 and 1
 LIMITS = {
     "classifier": "A yardstick for this book's metrics on Fashion-MNIST. Frozen: numbers from two "
