@@ -167,7 +167,7 @@ def test_the_rule_s_null_lacks_power_and_its_other_controls_come_out_right(chapt
     words = [word(rule, {"to": {"part": "known", "model": model}}) for model in places]
     assert words == ["not supported", "not supported", "supported"]
     null = {"other_seeds": True, "of": {"part": "judged", "model": "VAE"}}
-    assert word(rule | {"tests": list(space["tests"](copies_too=False))}, null) == "inconclusive"
+    assert word(rule, null) == "inconclusive"
     (claim,) = [c for c in recorded.claims(NAME) if c["id"] == "small-data"]
     assert "not_tested" in claim
 
@@ -186,7 +186,7 @@ def test_advice_names_a_winner_only_where_every_rival_is_surely_beaten(chapter):
         }
         for s, (m, f, p, c) in (
             (s, row)
-            for s in range(5)
+            for s in range(12)
             for row in [("GAN", 1, 1 + s % 2, 0.5), ("VAE", 5, 1 + (s + 1) % 2, 0.9), ("flow", 9, 3, 0.1)]
         )
     ]
