@@ -28,6 +28,7 @@ document.addEventListener("DOMContentLoaded", () => {
 function fileCheck(viewer) {
   const [place, button, said] = ["p", "button", "span"].map((kind) => document.createElement(kind));
   Object.assign(button, { type: "button", textContent: "Check this file by its specification" });
+  place.className = "file-check";
   said.setAttribute("aria-live", "polite");
   place.append(button, " ", said);
   button.addEventListener("click", async () => {
